@@ -1,0 +1,109 @@
+package direct
+
+import (
+	"sync"
+
+	"github.com/starling-vr/starling/pubsub"
+	"github.com/starling-vr/starling/world"
+)
+
+// subscription keeps a queue of wishes, which its own goroutine carries out:
+// Watch returns at once, and confirmations come from outside of it.
+type subscription struct {
+	broker  *Broker
+	handler pubsub.Handler
+	wake    chan struct{}
+
+	mu     sync.Mutex
+	wishes []wish
+	closed bool
+
+	watched map[place]struct{} // of the goroutine alone
+}
+
+type place struct {
+	shard world.ShardID
+	cell  world.Cell
+}
+
+type wish struct {
+	place
+	watchers uint32
+}
+
+func newSubscription(b *Broker, h pubsub.Handler) *subscription {
+	return &subscription{broker: b, handler: h, wake: make(chan struct{}, 1), watched: make(map[place]struct{})}
+}
+
+// Watch is described at pubsub.Subscription.
+func (s *subscription) Watch(shard world.ShardID, cell world.Cell, watchers uint32) {
+	s.mu.Lock()
+	if !s.closed {
+		s.wishes = append(s.wishes, wish{place{shard, cell}, watchers})
+	}
+	s.mu.Unlock()
+	s.signal()
+}
+
+// Close ends the subscription. A callback that is running may still finish
+// after it returns.
+func (s *subscription) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *subscription) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *subscription) run() {
+	defer s.leave()
+	var wishes []wish
+	for range s.wake {
+		var closed bool
+		wishes, closed = s.take(wishes)
+		if closed {
+			return
+		}
+		for _, w := range wishes {
+			s.apply(w)
+		}
+	}
+}
+
+// take swaps the queue for an empty one.
+func (s *subscription) take(empty []wish) (wishes []wish, closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wishes, s.wishes = s.wishes, empty[:0]
+	return wishes, s.closed
+}
+
+func (s *subscription) apply(w wish) {
+	if _, known := s.watched[w.place]; !known && w.watchers == 0 {
+		return
+	}
+	bd := s.broker.lock(w.shard, true)
+	defer bd.mu.Unlock()
+	if bd.set(s, w.cell, w.watchers) {
+		s.watched[w.place] = struct{}{}
+		s.handler.Watching(w.shard, w.cell)
+		return
+	}
+	if w.watchers == 0 {
+		delete(s.watched, w.place)
+		s.broker.removeIfEmpty(bd)
+	}
+}
+
+func (s *subscription) leave() {
+	for p := range s.watched {
+		s.apply(wish{place: p})
+	}
+	s.broker.forget(s)
+}
