@@ -59,7 +59,9 @@ type Publisher interface {
 }
 
 // Handler is a subscriber's callbacks. They must not block. Calls for one shard
-// come in order.
+// come in order, one at a time, and never from within Watch; a callback may call
+// Watch. A batch, and a digest's Cells, are valid until the callback returns;
+// the Steps of a message stay valid.
 type Handler interface {
 	// Messages brings messages of watched cells (and possibly of others).
 	Messages(batch []Message)
