@@ -26,9 +26,12 @@ const (
 )
 
 type PeerFrame struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hello         *PeerHello             `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"` // in the first frame each way
-	Envelopes     []*Envelope            `protobuf:"bytes,2,rep,name=envelopes,proto3" json:"envelopes,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Hello     *PeerHello             `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"` // in the first frame each way
+	Envelopes []*Envelope            `protobuf:"bytes,2,rep,name=envelopes,proto3" json:"envelopes,omitempty"`
+	// How long the oldest envelope of the frame waited for it to be written: the
+	// receiver adds it to the ages in the frame.
+	WaitedUs      uint32 `protobuf:"varint,3,opt,name=waited_us,json=waitedUs,proto3" json:"waited_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -75,6 +78,13 @@ func (x *PeerFrame) GetEnvelopes() []*Envelope {
 		return x.Envelopes
 	}
 	return nil
+}
+
+func (x *PeerFrame) GetWaitedUs() uint32 {
+	if x != nil {
+		return x.WaitedUs
+	}
+	return 0
 }
 
 type PeerHello struct {
@@ -2083,10 +2093,11 @@ var File_api_cluster_v1_peer_proto protoreflect.FileDescriptor
 
 const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x19api/cluster/v1/peer.proto\x12\x13starling.cluster.v1\x1a\x1capi/starling/v1/client.proto\x1a\x18api/cluster/v1/log.proto\"~\n" +
+	"\x19api/cluster/v1/peer.proto\x12\x13starling.cluster.v1\x1a\x1capi/starling/v1/client.proto\x1a\x18api/cluster/v1/log.proto\"\x9b\x01\n" +
 	"\tPeerFrame\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1e.starling.cluster.v1.PeerHelloR\x05hello\x12;\n" +
-	"\tenvelopes\x18\x02 \x03(\v2\x1d.starling.cluster.v1.EnvelopeR\tenvelopes\"q\n" +
+	"\tenvelopes\x18\x02 \x03(\v2\x1d.starling.cluster.v1.EnvelopeR\tenvelopes\x12\x1b\n" +
+	"\twaited_us\x18\x03 \x01(\rR\bwaitedUs\"q\n" +
 	"\tPeerHello\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x18\n" +

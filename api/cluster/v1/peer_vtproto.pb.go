@@ -51,6 +51,11 @@ func (m *PeerFrame) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.WaitedUs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.WaitedUs))
+		i--
+		dAtA[i] = 0x18
+	}
 	if len(m.Envelopes) > 0 {
 		for iNdEx := len(m.Envelopes) - 1; iNdEx >= 0; iNdEx-- {
 			size, err := m.Envelopes[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
@@ -2124,6 +2129,9 @@ func (m *PeerFrame) SizeVT() (n int) {
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
+	if m.WaitedUs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.WaitedUs))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3096,6 +3104,25 @@ func (m *PeerFrame) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field WaitedUs", wireType)
+			}
+			m.WaitedUs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.WaitedUs |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
