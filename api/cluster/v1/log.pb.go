@@ -332,9 +332,11 @@ type SessionOpened struct {
 	Avatar        uint64                 `protobuf:"fixed64,3,opt,name=avatar,proto3" json:"avatar,omitempty"`
 	Gateway       string                 `protobuf:"bytes,4,opt,name=gateway,proto3" json:"gateway,omitempty"` // the gateway it is attached to
 	Scopes        []string               `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	Last          uint64                 `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`            // number of the last final outcome
-	Remembered    []*SessionOutcome      `protobuf:"bytes,7,rep,name=remembered,proto3" json:"remembered,omitempty"` // newest last, at most 64
-	Arrived       bool                   `protobuf:"varint,8,opt,name=arrived,proto3" json:"arrived,omitempty"`      // by hand-over, not by hello
+	Last          uint64                 `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`             // number of the last final outcome
+	Remembered    []*SessionOutcome      `protobuf:"bytes,7,rep,name=remembered,proto3" json:"remembered,omitempty"`  // newest last, at most 64
+	Arrived       bool                   `protobuf:"varint,8,opt,name=arrived,proto3" json:"arrived,omitempty"`       // by hand-over, not by hello
+	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"` // of its registration
+	Moves         uint32                 `protobuf:"varint,10,opt,name=moves,proto3" json:"moves,omitempty"`          // 1 when it opens, one more with each hand-over
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,6 +425,20 @@ func (x *SessionOpened) GetArrived() bool {
 		return x.Arrived
 	}
 	return false
+}
+
+func (x *SessionOpened) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *SessionOpened) GetMoves() uint32 {
+	if x != nil {
+		return x.Moves
+	}
+	return 0
 }
 
 // SessionOutcome is the final outcome of one action.
@@ -935,6 +951,7 @@ type EntityRecord struct {
 	Cell          uint64                 `protobuf:"fixed64,2,opt,name=cell,proto3" json:"cell,omitempty"`
 	Ownership     *Ownership             `protobuf:"bytes,3,opt,name=ownership,proto3" json:"ownership,omitempty"`
 	Budget        *MoveBudget            `protobuf:"bytes,4,opt,name=budget,proto3" json:"budget,omitempty"`
+	Left          uint64                 `protobuf:"fixed64,5,opt,name=left,proto3" json:"left,omitempty"` // in a parcel: the cell it left, 0 if it was in none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -995,6 +1012,13 @@ func (x *EntityRecord) GetBudget() *MoveBudget {
 		return x.Budget
 	}
 	return nil
+}
+
+func (x *EntityRecord) GetLeft() uint64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
 }
 
 // MoveBudget is the state of the speed limit.
@@ -1677,7 +1701,7 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\tOwnership\x12\x16\n" +
 	"\x06entity\x18\x01 \x01(\x06R\x06entity\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x18\n" +
-	"\asession\x18\x03 \x01(\x06R\asession\"\x88\x02\n" +
+	"\asession\x18\x03 \x01(\x06R\asession\"\xbe\x02\n" +
 	"\rSessionOpened\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x16\n" +
@@ -1688,7 +1712,12 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\n" +
 	"remembered\x18\a \x03(\v2#.starling.cluster.v1.SessionOutcomeR\n" +
 	"remembered\x12\x18\n" +
-	"\aarrived\x18\b \x01(\bR\aarrived\"Z\n" +
+	"\aarrived\x18\b \x01(\bR\aarrived\x12\x1e\n" +
+	"\n" +
+	"generation\x18\t \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05moves\x18\n" +
+	" \x01(\rR\x05moves\"Z\n" +
 	"\x0eSessionOutcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12.\n" +
 	"\aoutcome\x18\x02 \x01(\v2\x14.starling.v1.OutcomeR\aoutcome\"\xfb\x01\n" +
@@ -1727,12 +1756,13 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\x02is\"\x87\x01\n" +
 	"\bHandOver\x12=\n" +
 	"\bentities\x18\x01 \x03(\v2!.starling.cluster.v1.EntityRecordR\bentities\x12<\n" +
-	"\asession\x18\x02 \x01(\v2\".starling.cluster.v1.SessionOpenedR\asession\"\xc6\x01\n" +
+	"\asession\x18\x02 \x01(\v2\".starling.cluster.v1.SessionOpenedR\asession\"\xda\x01\n" +
 	"\fEntityRecord\x12+\n" +
 	"\x06update\x18\x01 \x01(\v2\x13.starling.v1.UpdateR\x06update\x12\x12\n" +
 	"\x04cell\x18\x02 \x01(\x06R\x04cell\x12<\n" +
 	"\townership\x18\x03 \x01(\v2\x1e.starling.cluster.v1.OwnershipR\townership\x127\n" +
-	"\x06budget\x18\x04 \x01(\v2\x1f.starling.cluster.v1.MoveBudgetR\x06budget\"n\n" +
+	"\x06budget\x18\x04 \x01(\v2\x1f.starling.cluster.v1.MoveBudgetR\x06budget\x12\x12\n" +
+	"\x04left\x18\x05 \x01(\x06R\x04left\"n\n" +
 	"\n" +
 	"MoveBudget\x12\x16\n" +
 	"\x06metres\x18\x01 \x01(\x01R\x06metres\x12\x1c\n" +
