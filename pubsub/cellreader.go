@@ -76,6 +76,7 @@ type CellReader struct {
 	oldest      uint64 // an answer to an earlier request is of no use
 	requestedAt time.Time
 	attempts    uint
+	unsettled   bool // the last baseline did not reach what had come meanwhile
 
 	ahead   uint64 // a digest's sequence that the image has not reached; 0: none
 	aheadAt time.Time
@@ -154,22 +155,35 @@ func (r *CellReader) become(m Message) {
 	r.reached()
 }
 
-// replay goes through what came while reading.
+// replay goes through what came while reading. If the baseline turns out to be
+// too old already the cell is read again: at once the first time, then at the
+// pace of ReadTimeout, because an owner that was replaced may answer for a while.
 func (r *CellReader) replay(now time.Time) CellResult {
+	left := r.buffered[:0]
+	again := false
 	for i := range r.buffered {
-		if r.judge(&r.buffered[i]) == verdictRead {
-			// Judge what is left after the next baseline.
-			left := copy(r.buffered, r.buffered[i:])
-			clear(r.buffered[left:])
-			r.buffered = r.buffered[:left]
-			result := r.read(now)
-			result.Apply = r.apply
-			return result
+		m := &r.buffered[i]
+		switch {
+		case again && m.Epoch >= r.fence.Epoch:
+			left = append(left, *m)
+		case r.judge(m) == verdictDone:
+		case m.Epoch == r.fence.Epoch && m.Claim != r.fence.Claim:
+			// Two claims of one epoch. The reading may have been older than
+			// this message, so read once more; then the log has spoken.
+			again = true
+		default:
+			again = true
+			left = append(left, *m)
 		}
 	}
-	clear(r.buffered)
-	r.buffered = r.buffered[:0]
-	return CellResult{Apply: r.apply}
+	clear(r.buffered[len(left):])
+	r.buffered = left
+	result := CellResult{Apply: r.apply}
+	if again {
+		result.Read = r.read(now).Read && !r.unsettled
+	}
+	r.unsettled = again
+	return result
 }
 
 // Message takes a message of the bus. It may be of any cell; others are ignored.

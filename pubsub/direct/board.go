@@ -43,7 +43,9 @@ func (bd *board) publish(batch []pubsub.Message) {
 	}
 	for _, m := range bd.members {
 		if len(m.pending) > 0 {
-			m.subscription.handler.Messages(m.pending)
+			if !m.subscription.closed.Load() {
+				m.subscription.handler.Messages(m.pending)
+			}
 			clear(m.pending)
 			m.pending = m.pending[:0]
 		}
@@ -57,7 +59,9 @@ func (bd *board) publishDigest(digest pubsub.Digest) {
 		}
 	}
 	for _, m := range bd.members {
-		m.subscription.handler.Digest(digest)
+		if !m.subscription.closed.Load() {
+			m.subscription.handler.Digest(digest)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package direct
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/world"
@@ -14,9 +15,10 @@ type subscription struct {
 	handler pubsub.Handler
 	wake    chan struct{}
 
+	closed atomic.Bool
+
 	mu     sync.Mutex
 	wishes []wish
-	closed bool
 
 	watched map[place]struct{} // of the goroutine alone
 }
@@ -37,10 +39,11 @@ func newSubscription(b *Broker, h pubsub.Handler) *subscription {
 
 // Watch is described at pubsub.Subscription.
 func (s *subscription) Watch(shard world.ShardID, cell world.Cell, watchers uint32) {
-	s.mu.Lock()
-	if !s.closed {
-		s.wishes = append(s.wishes, wish{place{shard, cell}, watchers})
+	if s.closed.Load() {
+		return
 	}
+	s.mu.Lock()
+	s.wishes = append(s.wishes, wish{place{shard, cell}, watchers})
 	s.mu.Unlock()
 	s.signal()
 }
@@ -48,9 +51,7 @@ func (s *subscription) Watch(shard world.ShardID, cell world.Cell, watchers uint
 // Close ends the subscription. A callback that is running may still finish
 // after it returns.
 func (s *subscription) Close() {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	s.closed.Store(true)
 	s.signal()
 }
 
@@ -65,11 +66,10 @@ func (s *subscription) run() {
 	defer s.leave()
 	var wishes []wish
 	for range s.wake {
-		var closed bool
-		wishes, closed = s.take(wishes)
-		if closed {
+		if s.closed.Load() {
 			return
 		}
+		wishes = s.take(wishes)
 		for _, w := range wishes {
 			s.apply(w)
 		}
@@ -77,11 +77,11 @@ func (s *subscription) run() {
 }
 
 // take swaps the queue for an empty one.
-func (s *subscription) take(empty []wish) (wishes []wish, closed bool) {
+func (s *subscription) take(empty []wish) (wishes []wish) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wishes, s.wishes = s.wishes, empty[:0]
-	return wishes, s.closed
+	return wishes
 }
 
 func (s *subscription) apply(w wish) {
