@@ -1,0 +1,175 @@
+package conn
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+)
+
+// maxDiscarded bounds what is read of a peer that goes on after we closed.
+const maxDiscarded = 1 << 20
+
+// batch collects the messages of one wake-up. It belongs to a connection only
+// while there is something in it, so that idle ones hold no buffer.
+type batch struct {
+	bytes    []byte
+	ends     []int
+	start    int // of the message that is being read, or that comes next
+	payloads [][]byte
+}
+
+var batches = sync.Pool{New: func() any { return &batch{bytes: make([]byte, 0, 2048)} }}
+
+// maxPooledBatch keeps large buffers out of the pool.
+const maxPooledBatch = 64 << 10
+
+// fill reads one message.
+func (b *batch) fill(r io.Reader) error {
+	for {
+		if len(b.bytes) == cap(b.bytes) {
+			b.bytes = append(b.bytes, 0)[:len(b.bytes)]
+		}
+		n, err := r.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		if err == io.EOF {
+			b.complete()
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (b *batch) complete() {
+	if len(b.ends) == 0 && b.start > 0 { // the ones before were delivered meanwhile
+		b.bytes = b.bytes[:copy(b.bytes, b.bytes[b.start:])]
+		b.start = 0
+	}
+	b.ends = append(b.ends, len(b.bytes))
+}
+
+// read is the reading goroutine.
+func (c *socket) read() {
+	opcode := websocket.BinaryMessage
+	if c.json {
+		opcode = websocket.TextMessage
+	}
+	var err error
+	for err == nil {
+		var kind int
+		var r io.Reader
+		if kind, r, err = c.ws.NextReader(); err != nil {
+			break
+		}
+		if kind != opcode {
+			err = ErrWrongOpcode
+			break
+		}
+		if c.batch == nil {
+			c.batch = batches.Get().(*batch)
+		}
+		err = c.batch.fill(r)
+	}
+	c.deliver()
+	c.end(c.explain(err))
+}
+
+// deliver hands over the whole messages read so far. It runs when gorilla needs
+// more bytes than one read of the network brought.
+func (c *socket) deliver() {
+	b := c.batch
+	if b == nil || len(b.ends) == 0 {
+		return
+	}
+	start := 0
+	b.payloads = b.payloads[:0]
+	for _, end := range b.ends {
+		b.payloads = append(b.payloads, b.bytes[start:end])
+		start = end
+	}
+	c.mu.Lock()
+	closing := c.closing
+	c.mu.Unlock()
+	if !closing {
+		c.receiver.Messages(c, b.payloads)
+	}
+	clear(b.payloads)
+	b.ends, b.start = b.ends[:0], start
+	if len(b.bytes) == start {
+		c.batch = nil
+		if cap(b.bytes) <= maxPooledBatch {
+			b.bytes, b.start = b.bytes[:0], 0
+			batches.Put(b)
+		}
+	}
+}
+
+func (c *socket) noteRead(n int) {
+	if n == 0 {
+		return
+	}
+	c.lastRead.Store(int64(time.Since(started)))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		if c.discarded += int64(n); c.discarded > maxDiscarded {
+			c.kill()
+		}
+	}
+}
+
+// explain turns gorilla's errors into ours.
+func (c *socket) explain(err error) error {
+	var closed *websocket.CloseError
+	var network interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, ErrWrongOpcode), errors.As(err, &closed), errors.As(err, &network):
+		return err
+	case errors.Is(err, websocket.ErrReadLimit):
+		return ErrTooLarge
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	}
+	return ErrProtocol
+}
+
+// end says why to the peer, waits a moment for it to hear it, and closes.
+func (c *socket) end(err error) {
+	c.mu.Lock()
+	var closed *websocket.CloseError
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		c.closeWith(closeFrame(starlingv1.CloseCode_TOO_LARGE, err.Error()))
+	case errors.Is(err, ErrWrongOpcode), errors.Is(err, ErrProtocol):
+		c.closeWith(closeFrame(starlingv1.CloseCode_BAD_MESSAGE, err.Error()))
+	case errors.As(err, &closed):
+		c.closeWith(echo(closed.Code))
+		err = closed
+	default:
+		c.kill()
+	}
+	wait := !c.dead && closed == nil
+	c.mu.Unlock()
+	if wait {
+		_, _ = io.CopyN(io.Discard, c.net, maxDiscarded)
+	}
+	c.mu.Lock()
+	c.closing = true
+	c.kill()
+	c.mu.Unlock()
+	c.receiver.Closed(c, err)
+}
+
+// echo answers a peer's close frame.
+func echo(code int) []byte {
+	if code == websocket.CloseNoStatusReceived {
+		return AppendHeader(nil, opClose, 0)
+	}
+	return closeFrame(starlingv1.CloseCode(code), "")
+}

@@ -1,0 +1,134 @@
+package conn
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Options of an Upgrader. A zero field takes the default that is named.
+type Options struct {
+	MaxMessage   int64                      // bytes of a message from a client, default 16 KiB
+	ReadBuffer   int                        // bytes, default 512
+	SocketBuffer int                        // bytes that the kernel keeps unsent per connection, default 256 KiB
+	CloseWait    time.Duration              // for the peer's answer to a close frame, default 1 s
+	CheckOrigin  func(r *http.Request) bool // nil: same host only
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxMessage <= 0 {
+		o.MaxMessage = 16 << 10
+	}
+	if o.ReadBuffer <= 0 {
+		o.ReadBuffer = 512
+	}
+	if o.SocketBuffer <= 0 {
+		o.SocketBuffer = 256 << 10
+	}
+	if o.CloseWait <= 0 {
+		o.CloseWait = time.Second
+	}
+	return o
+}
+
+// Upgrader accepts websockets over gorilla/websocket: the portable path, one
+// reading goroutine per connection.
+type Upgrader struct {
+	options  Options
+	upgrader websocket.Upgrader
+}
+
+// NewUpgrader makes an Upgrader.
+func NewUpgrader(options Options) *Upgrader {
+	options = options.withDefaults()
+	return &Upgrader{options: options, upgrader: websocket.Upgrader{
+		HandshakeTimeout: 5 * time.Second,
+		ReadBufferSize:   options.ReadBuffer,
+		WriteBufferPool:  &sync.Pool{},
+		WriteBufferSize:  512, // for the handshake alone
+		Subprotocols:     []string{ProtoSubprotocol, JSONSubprotocol},
+		CheckOrigin:      options.CheckOrigin,
+	}}
+}
+
+// Upgrade accepts a websocket and starts to read: receiver hears of it from now
+// on. The handler that calls it should return at once, so that its frame is not
+// kept alive. On an error the request was answered with an HTTP status.
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, receiver func(Conn) Receiver) (Conn, error) {
+	if !offersSubprotocol(r) {
+		const message = "websocket subprotocol needed: " + ProtoSubprotocol + " or " + JSONSubprotocol
+		http.Error(w, message, http.StatusBadRequest)
+		return nil, &SubprotocolError{Offered: websocket.Subprotocols(r)}
+	}
+	capture := &hijack{ResponseWriter: w}
+	ws, err := u.upgrader.Upgrade(capture, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	ws.SetReadLimit(u.options.MaxMessage)
+	c := newSocket(ws, capture.transport, u.options)
+	c.receiver = receiver(c)
+	go c.read()
+	return c, nil
+}
+
+// SubprotocolError says that a client offered none of our subprotocols.
+type SubprotocolError struct{ Offered []string }
+
+func (e *SubprotocolError) Error() string { return "no subprotocol of ours was offered" }
+
+func offersSubprotocol(r *http.Request) bool {
+	if !websocket.IsWebSocketUpgrade(r) {
+		return true // the upgrader answers better
+	}
+	for _, name := range websocket.Subprotocols(r) {
+		if name == ProtoSubprotocol || name == JSONSubprotocol {
+			return true
+		}
+	}
+	return false
+}
+
+// hijack puts our transport between gorilla and the network.
+type hijack struct {
+	http.ResponseWriter
+	transport *transport
+}
+
+func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	netConn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.transport = &transport{Conn: netConn}
+	return h.transport, buffered, nil
+}
+
+// transport is what gorilla reads from. It tells when gorilla has used up what
+// one read brought, and after the handshake lets nothing of gorilla's out: the
+// only writer is ours.
+type transport struct {
+	net.Conn
+	socket *socket // nil during the handshake
+}
+
+func (t *transport) Read(p []byte) (int, error) {
+	if t.socket == nil {
+		return t.Conn.Read(p)
+	}
+	t.socket.deliver()
+	n, err := t.Conn.Read(p)
+	t.socket.noteRead(n)
+	return n, err
+}
+
+func (t *transport) Write(p []byte) (int, error) {
+	if t.socket == nil {
+		return t.Conn.Write(p)
+	}
+	return len(p), nil
+}
