@@ -540,6 +540,7 @@ type RoutedOutcome struct {
 	Outcome       *v1.Outcome            `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	AgeUs         uint32                 `protobuf:"varint,3,opt,name=age_us,json=ageUs,proto3" json:"age_us,omitempty"`
 	MovedTo       *ShardId               `protobuf:"bytes,4,opt,name=moved_to,json=movedTo,proto3" json:"moved_to,omitempty"` // the session lives there now
+	Cell          uint64                 `protobuf:"fixed64,5,opt,name=cell,proto3" json:"cell,omitempty"`                    // where the avatar is after it; 0: not told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -600,6 +601,13 @@ func (x *RoutedOutcome) GetMovedTo() *ShardId {
 		return x.MovedTo
 	}
 	return nil
+}
+
+func (x *RoutedOutcome) GetCell() uint64 {
+	if x != nil {
+		return x.Cell
+	}
+	return 0
 }
 
 // NotMine: this process does not serve the shard (now).
@@ -1770,6 +1778,7 @@ type SessionNotice struct {
 	Arrived       bool                   `protobuf:"varint,4,opt,name=arrived,proto3" json:"arrived,omitempty"` // by hand-over
 	Ended         bool                   `protobuf:"varint,5,opt,name=ended,proto3" json:"ended,omitempty"`
 	Why           SessionClosed_Why      `protobuf:"varint,6,opt,name=why,proto3,enum=starling.cluster.v1.SessionClosed_Why" json:"why,omitempty"`
+	Cell          uint64                 `protobuf:"fixed64,7,opt,name=cell,proto3" json:"cell,omitempty"` // arrived: where the avatar is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1844,6 +1853,13 @@ func (x *SessionNotice) GetWhy() SessionClosed_Why {
 		return x.Why
 	}
 	return SessionClosed_WHY_UNSPECIFIED
+}
+
+func (x *SessionNotice) GetCell() uint64 {
+	if x != nil {
+		return x.Cell
+	}
+	return 0
 }
 
 // ParcelEnvelope carries an outbox entry from owner to owner.
@@ -2128,12 +2144,13 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\x03act\x18\x04 \x01(\v2\x10.starling.v1.ActR\x03act\x12\x15\n" +
 	"\x06age_us\x18\x05 \x01(\rR\x05ageUs\x12\x1f\n" +
 	"\vdeadline_us\x18\x06 \x01(\rR\n" +
-	"deadlineUs\"\xa9\x01\n" +
+	"deadlineUs\"\xbd\x01\n" +
 	"\rRoutedOutcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12.\n" +
 	"\aoutcome\x18\x02 \x01(\v2\x14.starling.v1.OutcomeR\aoutcome\x12\x15\n" +
 	"\x06age_us\x18\x03 \x01(\rR\x05ageUs\x127\n" +
-	"\bmoved_to\x18\x04 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\amovedTo\"\xb5\x01\n" +
+	"\bmoved_to\x18\x04 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\amovedTo\x12\x12\n" +
+	"\x04cell\x18\x05 \x01(\x06R\x04cell\"\xb5\x01\n" +
 	"\aNotMine\x122\n" +
 	"\x05shard\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
@@ -2230,14 +2247,15 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\fCellSequence\x12\x12\n" +
 	"\x04cell\x18\x01 \x01(\x06R\x04cell\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x1a\n" +
-	"\bwatchers\x18\x03 \x01(\rR\bwatchers\"\xdd\x01\n" +
+	"\bwatchers\x18\x03 \x01(\rR\bwatchers\"\xf1\x01\n" +
 	"\rSessionNotice\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x122\n" +
 	"\x05shard\x18\x02 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\rR\x05epoch\x12\x18\n" +
 	"\aarrived\x18\x04 \x01(\bR\aarrived\x12\x14\n" +
 	"\x05ended\x18\x05 \x01(\bR\x05ended\x128\n" +
-	"\x03why\x18\x06 \x01(\x0e2&.starling.cluster.v1.SessionClosed.WhyR\x03why\"\xbf\x01\n" +
+	"\x03why\x18\x06 \x01(\x0e2&.starling.cluster.v1.SessionClosed.WhyR\x03why\x12\x12\n" +
+	"\x04cell\x18\a \x01(\x06R\x04cell\"\xbf\x01\n" +
 	"\x0eParcelEnvelope\x124\n" +
 	"\x06source\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06source\x12!\n" +
 	"\fsource_epoch\x18\x02 \x01(\rR\vsourceEpoch\x129\n" +

@@ -661,6 +661,12 @@ func (m *RoutedOutcome) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Cell != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.Cell))
+		i--
+		dAtA[i] = 0x29
+	}
 	if m.MovedTo != nil {
 		size, err := m.MovedTo.MarshalToSizedBufferVT(dAtA[:i])
 		if err != nil {
@@ -1811,6 +1817,12 @@ func (m *SessionNotice) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Cell != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.Cell))
+		i--
+		dAtA[i] = 0x39
+	}
 	if m.Why != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Why))
 		i--
@@ -2436,6 +2448,9 @@ func (m *RoutedOutcome) SizeVT() (n int) {
 		l = m.MovedTo.SizeVT()
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if m.Cell != 0 {
+		n += 9
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2910,6 +2925,9 @@ func (m *SessionNotice) SizeVT() (n int) {
 	}
 	if m.Why != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Why))
+	}
+	if m.Cell != 0 {
+		n += 9
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4297,6 +4315,16 @@ func (m *RoutedOutcome) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 5:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cell", wireType)
+			}
+			m.Cell = 0
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Cell = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6911,6 +6939,16 @@ func (m *SessionNotice) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 7:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cell", wireType)
+			}
+			m.Cell = 0
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Cell = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
