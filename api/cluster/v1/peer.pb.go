@@ -174,6 +174,7 @@ type Envelope struct {
 	//	*Envelope_Session
 	//	*Envelope_NotMine
 	//	*Envelope_ReleaseReply
+	//	*Envelope_Watching
 	Kind          isEnvelope_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -351,6 +352,15 @@ func (x *Envelope) GetReleaseReply() *ReleaseReply {
 	return nil
 }
 
+func (x *Envelope) GetWatching() *Watching {
+	if x != nil {
+		if x, ok := x.Kind.(*Envelope_Watching); ok {
+			return x.Watching
+		}
+	}
+	return nil
+}
+
 type isEnvelope_Kind interface {
 	isEnvelope_Kind()
 }
@@ -417,6 +427,10 @@ type Envelope_ReleaseReply struct {
 	ReleaseReply *ReleaseReply `protobuf:"bytes,22,opt,name=release_reply,json=releaseReply,proto3,oneof"`
 }
 
+type Envelope_Watching struct {
+	Watching *Watching `protobuf:"bytes,23,opt,name=watching,proto3,oneof"`
+}
+
 func (*Envelope_Act) isEnvelope_Kind() {}
 
 func (*Envelope_Control) isEnvelope_Kind() {}
@@ -446,6 +460,8 @@ func (*Envelope_Session) isEnvelope_Kind() {}
 func (*Envelope_NotMine) isEnvelope_Kind() {}
 
 func (*Envelope_ReleaseReply) isEnvelope_Kind() {}
+
+func (*Envelope_Watching) isEnvelope_Kind() {}
 
 // RoutedAct is an action on its way to the owner of its session's shard.
 type RoutedAct struct {
@@ -1445,6 +1461,59 @@ func (x *Watch) GetWatchers() uint32 {
 	return 0
 }
 
+// Watching confirms a Watch: everything published on the cell from now on comes.
+type Watching struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shard         *ShardId               `protobuf:"bytes,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	Cell          uint64                 `protobuf:"fixed64,2,opt,name=cell,proto3" json:"cell,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Watching) Reset() {
+	*x = Watching{}
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Watching) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Watching) ProtoMessage() {}
+
+func (x *Watching) ProtoReflect() protoreflect.Message {
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Watching.ProtoReflect.Descriptor instead.
+func (*Watching) Descriptor() ([]byte, []int) {
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Watching) GetShard() *ShardId {
+	if x != nil {
+		return x.Shard
+	}
+	return nil
+}
+
+func (x *Watching) GetCell() uint64 {
+	if x != nil {
+		return x.Cell
+	}
+	return 0
+}
+
 // ReadCell asks for a baseline: answered by a CellMessage with baseline set.
 type ReadCell struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1457,7 +1526,7 @@ type ReadCell struct {
 
 func (x *ReadCell) Reset() {
 	*x = ReadCell{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[16]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1538,7 @@ func (x *ReadCell) String() string {
 func (*ReadCell) ProtoMessage() {}
 
 func (x *ReadCell) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[16]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1551,7 @@ func (x *ReadCell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadCell.ProtoReflect.Descriptor instead.
 func (*ReadCell) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{16}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReadCell) GetRequest() uint64 {
@@ -1526,7 +1595,7 @@ type CellMessage struct {
 
 func (x *CellMessage) Reset() {
 	*x = CellMessage{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[17]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1607,7 @@ func (x *CellMessage) String() string {
 func (*CellMessage) ProtoMessage() {}
 
 func (x *CellMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[17]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +1620,7 @@ func (x *CellMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellMessage.ProtoReflect.Descriptor instead.
 func (*CellMessage) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{17}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CellMessage) GetShard() *ShardId {
@@ -1646,7 +1715,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[18]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1727,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[18]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1740,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{18}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Digest) GetShard() *ShardId {
@@ -1720,7 +1789,7 @@ type CellSequence struct {
 
 func (x *CellSequence) Reset() {
 	*x = CellSequence{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[19]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1801,7 @@ func (x *CellSequence) String() string {
 func (*CellSequence) ProtoMessage() {}
 
 func (x *CellSequence) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[19]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1814,7 @@ func (x *CellSequence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellSequence.ProtoReflect.Descriptor instead.
 func (*CellSequence) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{19}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CellSequence) GetCell() uint64 {
@@ -1785,7 +1854,7 @@ type SessionNotice struct {
 
 func (x *SessionNotice) Reset() {
 	*x = SessionNotice{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[20]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1866,7 @@ func (x *SessionNotice) String() string {
 func (*SessionNotice) ProtoMessage() {}
 
 func (x *SessionNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[20]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1879,7 @@ func (x *SessionNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionNotice.ProtoReflect.Descriptor instead.
 func (*SessionNotice) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{20}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SessionNotice) GetSession() uint64 {
@@ -1875,7 +1944,7 @@ type ParcelEnvelope struct {
 
 func (x *ParcelEnvelope) Reset() {
 	*x = ParcelEnvelope{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[21]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1956,7 @@ func (x *ParcelEnvelope) String() string {
 func (*ParcelEnvelope) ProtoMessage() {}
 
 func (x *ParcelEnvelope) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[21]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1969,7 @@ func (x *ParcelEnvelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParcelEnvelope.ProtoReflect.Descriptor instead.
 func (*ParcelEnvelope) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{21}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ParcelEnvelope) GetSource() *ShardId {
@@ -1943,7 +2012,7 @@ type ParcelAck struct {
 
 func (x *ParcelAck) Reset() {
 	*x = ParcelAck{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[22]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2024,7 @@ func (x *ParcelAck) String() string {
 func (*ParcelAck) ProtoMessage() {}
 
 func (x *ParcelAck) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[22]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2037,7 @@ func (x *ParcelAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParcelAck.ProtoReflect.Descriptor instead.
 func (*ParcelAck) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{22}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ParcelAck) GetSource() *ShardId {
@@ -2004,7 +2073,7 @@ type ReleaseShard struct {
 
 func (x *ReleaseShard) Reset() {
 	*x = ReleaseShard{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[23]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2085,7 @@ func (x *ReleaseShard) String() string {
 func (*ReleaseShard) ProtoMessage() {}
 
 func (x *ReleaseShard) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[23]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2098,7 @@ func (x *ReleaseShard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseShard.ProtoReflect.Descriptor instead.
 func (*ReleaseShard) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{23}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReleaseShard) GetRequest() uint64 {
@@ -2063,7 +2132,7 @@ type ReleaseReply struct {
 
 func (x *ReleaseReply) Reset() {
 	*x = ReleaseReply{}
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[24]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2144,7 @@ func (x *ReleaseReply) String() string {
 func (*ReleaseReply) ProtoMessage() {}
 
 func (x *ReleaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_peer_proto_msgTypes[24]
+	mi := &file_api_cluster_v1_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2157,7 @@ func (x *ReleaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseReply.ProtoReflect.Descriptor instead.
 func (*ReleaseReply) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{24}
+	return file_api_cluster_v1_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReleaseReply) GetRequest() uint64 {
@@ -2118,7 +2187,7 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12 \n" +
-	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\x9a\a\n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\xd7\a\n" +
 	"\bEnvelope\x122\n" +
 	"\x03act\x18\x01 \x01(\v2\x1e.starling.cluster.v1.RoutedActH\x00R\x03act\x128\n" +
 	"\acontrol\x18\x02 \x01(\v2\x1c.starling.cluster.v1.ControlH\x00R\acontrol\x122\n" +
@@ -2135,7 +2204,8 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\x06digest\x18\x13 \x01(\v2\x1b.starling.cluster.v1.DigestH\x00R\x06digest\x12>\n" +
 	"\asession\x18\x14 \x01(\v2\".starling.cluster.v1.SessionNoticeH\x00R\asession\x129\n" +
 	"\bnot_mine\x18\x15 \x01(\v2\x1c.starling.cluster.v1.NotMineH\x00R\anotMine\x12H\n" +
-	"\rrelease_reply\x18\x16 \x01(\v2!.starling.cluster.v1.ReleaseReplyH\x00R\freleaseReplyB\x06\n" +
+	"\rrelease_reply\x18\x16 \x01(\v2!.starling.cluster.v1.ReleaseReplyH\x00R\freleaseReply\x12;\n" +
+	"\bwatching\x18\x17 \x01(\v2\x1d.starling.cluster.v1.WatchingH\x00R\bwatchingB\x06\n" +
 	"\x04kind\"\xcb\x01\n" +
 	"\tRoutedAct\x122\n" +
 	"\x05shard\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x14\n" +
@@ -2218,7 +2288,10 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\x05Watch\x122\n" +
 	"\x05shard\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x12\n" +
 	"\x04cell\x18\x02 \x01(\x06R\x04cell\x12\x1a\n" +
-	"\bwatchers\x18\x03 \x01(\rR\bwatchers\"l\n" +
+	"\bwatchers\x18\x03 \x01(\rR\bwatchers\"R\n" +
+	"\bWatching\x122\n" +
+	"\x05shard\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x12\n" +
+	"\x04cell\x18\x02 \x01(\x06R\x04cell\"l\n" +
 	"\bReadCell\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x06R\arequest\x122\n" +
 	"\x05shard\x18\x02 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x12\n" +
@@ -2287,7 +2360,7 @@ func file_api_cluster_v1_peer_proto_rawDescGZIP() []byte {
 	return file_api_cluster_v1_peer_proto_rawDescData
 }
 
-var file_api_cluster_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_api_cluster_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_api_cluster_v1_peer_proto_goTypes = []any{
 	(*PeerFrame)(nil),      // 0: starling.cluster.v1.PeerFrame
 	(*PeerHello)(nil),      // 1: starling.cluster.v1.PeerHello
@@ -2305,25 +2378,26 @@ var file_api_cluster_v1_peer_proto_goTypes = []any{
 	(*Attached)(nil),       // 13: starling.cluster.v1.Attached
 	(*Renew)(nil),          // 14: starling.cluster.v1.Renew
 	(*Watch)(nil),          // 15: starling.cluster.v1.Watch
-	(*ReadCell)(nil),       // 16: starling.cluster.v1.ReadCell
-	(*CellMessage)(nil),    // 17: starling.cluster.v1.CellMessage
-	(*Digest)(nil),         // 18: starling.cluster.v1.Digest
-	(*CellSequence)(nil),   // 19: starling.cluster.v1.CellSequence
-	(*SessionNotice)(nil),  // 20: starling.cluster.v1.SessionNotice
-	(*ParcelEnvelope)(nil), // 21: starling.cluster.v1.ParcelEnvelope
-	(*ParcelAck)(nil),      // 22: starling.cluster.v1.ParcelAck
-	(*ReleaseShard)(nil),   // 23: starling.cluster.v1.ReleaseShard
-	(*ReleaseReply)(nil),   // 24: starling.cluster.v1.ReleaseReply
-	(*ShardId)(nil),        // 25: starling.cluster.v1.ShardId
-	(*v1.Act)(nil),         // 26: starling.v1.Act
-	(*v1.Outcome)(nil),     // 27: starling.v1.Outcome
-	(*v1.Pose)(nil),        // 28: starling.v1.Pose
-	(*v1.Attributes)(nil),  // 29: starling.v1.Attributes
-	(v1.Code)(0),           // 30: starling.v1.Code
-	(*Registration)(nil),   // 31: starling.cluster.v1.Registration
-	(*v1.Place)(nil),       // 32: starling.v1.Place
-	(SessionClosed_Why)(0), // 33: starling.cluster.v1.SessionClosed.Why
-	(*Outgoing)(nil),       // 34: starling.cluster.v1.Outgoing
+	(*Watching)(nil),       // 16: starling.cluster.v1.Watching
+	(*ReadCell)(nil),       // 17: starling.cluster.v1.ReadCell
+	(*CellMessage)(nil),    // 18: starling.cluster.v1.CellMessage
+	(*Digest)(nil),         // 19: starling.cluster.v1.Digest
+	(*CellSequence)(nil),   // 20: starling.cluster.v1.CellSequence
+	(*SessionNotice)(nil),  // 21: starling.cluster.v1.SessionNotice
+	(*ParcelEnvelope)(nil), // 22: starling.cluster.v1.ParcelEnvelope
+	(*ParcelAck)(nil),      // 23: starling.cluster.v1.ParcelAck
+	(*ReleaseShard)(nil),   // 24: starling.cluster.v1.ReleaseShard
+	(*ReleaseReply)(nil),   // 25: starling.cluster.v1.ReleaseReply
+	(*ShardId)(nil),        // 26: starling.cluster.v1.ShardId
+	(*v1.Act)(nil),         // 27: starling.v1.Act
+	(*v1.Outcome)(nil),     // 28: starling.v1.Outcome
+	(*v1.Pose)(nil),        // 29: starling.v1.Pose
+	(*v1.Attributes)(nil),  // 30: starling.v1.Attributes
+	(v1.Code)(0),           // 31: starling.v1.Code
+	(*Registration)(nil),   // 32: starling.cluster.v1.Registration
+	(*v1.Place)(nil),       // 33: starling.v1.Place
+	(SessionClosed_Why)(0), // 34: starling.cluster.v1.SessionClosed.Why
+	(*Outgoing)(nil),       // 35: starling.cluster.v1.Outgoing
 }
 var file_api_cluster_v1_peer_proto_depIdxs = []int32{
 	1,  // 0: starling.cluster.v1.PeerFrame.hello:type_name -> starling.cluster.v1.PeerHello
@@ -2332,57 +2406,59 @@ var file_api_cluster_v1_peer_proto_depIdxs = []int32{
 	6,  // 3: starling.cluster.v1.Envelope.control:type_name -> starling.cluster.v1.Control
 	14, // 4: starling.cluster.v1.Envelope.renew:type_name -> starling.cluster.v1.Renew
 	15, // 5: starling.cluster.v1.Envelope.watch:type_name -> starling.cluster.v1.Watch
-	16, // 6: starling.cluster.v1.Envelope.read:type_name -> starling.cluster.v1.ReadCell
-	21, // 7: starling.cluster.v1.Envelope.parcel:type_name -> starling.cluster.v1.ParcelEnvelope
-	22, // 8: starling.cluster.v1.Envelope.parcel_ack:type_name -> starling.cluster.v1.ParcelAck
-	23, // 9: starling.cluster.v1.Envelope.release:type_name -> starling.cluster.v1.ReleaseShard
+	17, // 6: starling.cluster.v1.Envelope.read:type_name -> starling.cluster.v1.ReadCell
+	22, // 7: starling.cluster.v1.Envelope.parcel:type_name -> starling.cluster.v1.ParcelEnvelope
+	23, // 8: starling.cluster.v1.Envelope.parcel_ack:type_name -> starling.cluster.v1.ParcelAck
+	24, // 9: starling.cluster.v1.Envelope.release:type_name -> starling.cluster.v1.ReleaseShard
 	4,  // 10: starling.cluster.v1.Envelope.outcome:type_name -> starling.cluster.v1.RoutedOutcome
 	12, // 11: starling.cluster.v1.Envelope.control_reply:type_name -> starling.cluster.v1.ControlReply
-	17, // 12: starling.cluster.v1.Envelope.cell:type_name -> starling.cluster.v1.CellMessage
-	18, // 13: starling.cluster.v1.Envelope.digest:type_name -> starling.cluster.v1.Digest
-	20, // 14: starling.cluster.v1.Envelope.session:type_name -> starling.cluster.v1.SessionNotice
+	18, // 12: starling.cluster.v1.Envelope.cell:type_name -> starling.cluster.v1.CellMessage
+	19, // 13: starling.cluster.v1.Envelope.digest:type_name -> starling.cluster.v1.Digest
+	21, // 14: starling.cluster.v1.Envelope.session:type_name -> starling.cluster.v1.SessionNotice
 	5,  // 15: starling.cluster.v1.Envelope.not_mine:type_name -> starling.cluster.v1.NotMine
-	24, // 16: starling.cluster.v1.Envelope.release_reply:type_name -> starling.cluster.v1.ReleaseReply
-	25, // 17: starling.cluster.v1.RoutedAct.shard:type_name -> starling.cluster.v1.ShardId
-	26, // 18: starling.cluster.v1.RoutedAct.act:type_name -> starling.v1.Act
-	27, // 19: starling.cluster.v1.RoutedOutcome.outcome:type_name -> starling.v1.Outcome
-	25, // 20: starling.cluster.v1.RoutedOutcome.moved_to:type_name -> starling.cluster.v1.ShardId
-	25, // 21: starling.cluster.v1.NotMine.shard:type_name -> starling.cluster.v1.ShardId
-	25, // 22: starling.cluster.v1.Control.shard:type_name -> starling.cluster.v1.ShardId
-	7,  // 23: starling.cluster.v1.Control.claim:type_name -> starling.cluster.v1.Claim
-	8,  // 24: starling.cluster.v1.Control.attach:type_name -> starling.cluster.v1.Attach
-	9,  // 25: starling.cluster.v1.Control.fence:type_name -> starling.cluster.v1.Fence
-	10, // 26: starling.cluster.v1.Control.detach:type_name -> starling.cluster.v1.Detach
-	11, // 27: starling.cluster.v1.Control.place_info:type_name -> starling.cluster.v1.PlaceInfo
-	28, // 28: starling.cluster.v1.Attach.pose:type_name -> starling.v1.Pose
-	29, // 29: starling.cluster.v1.Attach.attributes:type_name -> starling.v1.Attributes
-	30, // 30: starling.cluster.v1.ControlReply.code:type_name -> starling.v1.Code
-	25, // 31: starling.cluster.v1.ControlReply.moved_to:type_name -> starling.cluster.v1.ShardId
-	31, // 32: starling.cluster.v1.ControlReply.registration:type_name -> starling.cluster.v1.Registration
-	13, // 33: starling.cluster.v1.ControlReply.attached:type_name -> starling.cluster.v1.Attached
-	32, // 34: starling.cluster.v1.ControlReply.place:type_name -> starling.v1.Place
-	28, // 35: starling.cluster.v1.Attached.pose:type_name -> starling.v1.Pose
-	27, // 36: starling.cluster.v1.Attached.remembered:type_name -> starling.v1.Outcome
-	25, // 37: starling.cluster.v1.Renew.shard:type_name -> starling.cluster.v1.ShardId
-	25, // 38: starling.cluster.v1.Watch.shard:type_name -> starling.cluster.v1.ShardId
-	25, // 39: starling.cluster.v1.ReadCell.shard:type_name -> starling.cluster.v1.ShardId
-	25, // 40: starling.cluster.v1.CellMessage.shard:type_name -> starling.cluster.v1.ShardId
-	25, // 41: starling.cluster.v1.Digest.shard:type_name -> starling.cluster.v1.ShardId
-	19, // 42: starling.cluster.v1.Digest.cells:type_name -> starling.cluster.v1.CellSequence
-	25, // 43: starling.cluster.v1.SessionNotice.shard:type_name -> starling.cluster.v1.ShardId
-	33, // 44: starling.cluster.v1.SessionNotice.why:type_name -> starling.cluster.v1.SessionClosed.Why
-	25, // 45: starling.cluster.v1.ParcelEnvelope.source:type_name -> starling.cluster.v1.ShardId
-	34, // 46: starling.cluster.v1.ParcelEnvelope.outgoing:type_name -> starling.cluster.v1.Outgoing
-	25, // 47: starling.cluster.v1.ParcelAck.source:type_name -> starling.cluster.v1.ShardId
-	25, // 48: starling.cluster.v1.ParcelAck.target:type_name -> starling.cluster.v1.ShardId
-	25, // 49: starling.cluster.v1.ReleaseShard.shard:type_name -> starling.cluster.v1.ShardId
-	0,  // 50: starling.cluster.v1.Peer.Exchange:input_type -> starling.cluster.v1.PeerFrame
-	0,  // 51: starling.cluster.v1.Peer.Exchange:output_type -> starling.cluster.v1.PeerFrame
-	51, // [51:52] is the sub-list for method output_type
-	50, // [50:51] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	25, // 16: starling.cluster.v1.Envelope.release_reply:type_name -> starling.cluster.v1.ReleaseReply
+	16, // 17: starling.cluster.v1.Envelope.watching:type_name -> starling.cluster.v1.Watching
+	26, // 18: starling.cluster.v1.RoutedAct.shard:type_name -> starling.cluster.v1.ShardId
+	27, // 19: starling.cluster.v1.RoutedAct.act:type_name -> starling.v1.Act
+	28, // 20: starling.cluster.v1.RoutedOutcome.outcome:type_name -> starling.v1.Outcome
+	26, // 21: starling.cluster.v1.RoutedOutcome.moved_to:type_name -> starling.cluster.v1.ShardId
+	26, // 22: starling.cluster.v1.NotMine.shard:type_name -> starling.cluster.v1.ShardId
+	26, // 23: starling.cluster.v1.Control.shard:type_name -> starling.cluster.v1.ShardId
+	7,  // 24: starling.cluster.v1.Control.claim:type_name -> starling.cluster.v1.Claim
+	8,  // 25: starling.cluster.v1.Control.attach:type_name -> starling.cluster.v1.Attach
+	9,  // 26: starling.cluster.v1.Control.fence:type_name -> starling.cluster.v1.Fence
+	10, // 27: starling.cluster.v1.Control.detach:type_name -> starling.cluster.v1.Detach
+	11, // 28: starling.cluster.v1.Control.place_info:type_name -> starling.cluster.v1.PlaceInfo
+	29, // 29: starling.cluster.v1.Attach.pose:type_name -> starling.v1.Pose
+	30, // 30: starling.cluster.v1.Attach.attributes:type_name -> starling.v1.Attributes
+	31, // 31: starling.cluster.v1.ControlReply.code:type_name -> starling.v1.Code
+	26, // 32: starling.cluster.v1.ControlReply.moved_to:type_name -> starling.cluster.v1.ShardId
+	32, // 33: starling.cluster.v1.ControlReply.registration:type_name -> starling.cluster.v1.Registration
+	13, // 34: starling.cluster.v1.ControlReply.attached:type_name -> starling.cluster.v1.Attached
+	33, // 35: starling.cluster.v1.ControlReply.place:type_name -> starling.v1.Place
+	29, // 36: starling.cluster.v1.Attached.pose:type_name -> starling.v1.Pose
+	28, // 37: starling.cluster.v1.Attached.remembered:type_name -> starling.v1.Outcome
+	26, // 38: starling.cluster.v1.Renew.shard:type_name -> starling.cluster.v1.ShardId
+	26, // 39: starling.cluster.v1.Watch.shard:type_name -> starling.cluster.v1.ShardId
+	26, // 40: starling.cluster.v1.Watching.shard:type_name -> starling.cluster.v1.ShardId
+	26, // 41: starling.cluster.v1.ReadCell.shard:type_name -> starling.cluster.v1.ShardId
+	26, // 42: starling.cluster.v1.CellMessage.shard:type_name -> starling.cluster.v1.ShardId
+	26, // 43: starling.cluster.v1.Digest.shard:type_name -> starling.cluster.v1.ShardId
+	20, // 44: starling.cluster.v1.Digest.cells:type_name -> starling.cluster.v1.CellSequence
+	26, // 45: starling.cluster.v1.SessionNotice.shard:type_name -> starling.cluster.v1.ShardId
+	34, // 46: starling.cluster.v1.SessionNotice.why:type_name -> starling.cluster.v1.SessionClosed.Why
+	26, // 47: starling.cluster.v1.ParcelEnvelope.source:type_name -> starling.cluster.v1.ShardId
+	35, // 48: starling.cluster.v1.ParcelEnvelope.outgoing:type_name -> starling.cluster.v1.Outgoing
+	26, // 49: starling.cluster.v1.ParcelAck.source:type_name -> starling.cluster.v1.ShardId
+	26, // 50: starling.cluster.v1.ParcelAck.target:type_name -> starling.cluster.v1.ShardId
+	26, // 51: starling.cluster.v1.ReleaseShard.shard:type_name -> starling.cluster.v1.ShardId
+	0,  // 52: starling.cluster.v1.Peer.Exchange:input_type -> starling.cluster.v1.PeerFrame
+	0,  // 53: starling.cluster.v1.Peer.Exchange:output_type -> starling.cluster.v1.PeerFrame
+	53, // [53:54] is the sub-list for method output_type
+	52, // [52:53] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_api_cluster_v1_peer_proto_init() }
@@ -2407,6 +2483,7 @@ func file_api_cluster_v1_peer_proto_init() {
 		(*Envelope_Session)(nil),
 		(*Envelope_NotMine)(nil),
 		(*Envelope_ReleaseReply)(nil),
+		(*Envelope_Watching)(nil),
 	}
 	file_api_cluster_v1_peer_proto_msgTypes[6].OneofWrappers = []any{
 		(*Control_Claim)(nil),
@@ -2421,7 +2498,7 @@ func file_api_cluster_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_cluster_v1_peer_proto_rawDesc), len(file_api_cluster_v1_peer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
