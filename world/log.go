@@ -41,8 +41,9 @@ type Log interface {
 	Claim(ctx context.Context, shard ShardID, owner string, claim uint64, atLeast uint32) (Tail, error)
 
 	// Append writes batch as sequence expect.Sequence+1 if the tail is exactly
-	// expect, and returns when it is committed at the configured durability.
-	// batch is not kept after the return.
+	// expect and somebody holds the shard (a shard that was never claimed or is
+	// released takes none), and returns when it is committed at the configured
+	// durability. batch is not kept after the return.
 	Append(ctx context.Context, shard ShardID, expect Tail, batch []byte) (Tail, error)
 
 	// Tail reads who holds the shard and how far it is. A shard never claimed
@@ -50,20 +51,22 @@ type Log interface {
 	Tail(ctx context.Context, shard ShardID) (Holder, error)
 
 	// Read gives up to limit entries with sequence >= from, in order, without
-	// gaps. Entries before the snapshot may be gone: ErrTruncated.
+	// gaps; none past the tail. Entries that a snapshot dropped: ErrTruncated.
 	Read(ctx context.Context, shard ShardID, from uint64, limit int) ([]Entry, error)
 
-	// WriteSnapshot keeps data as the state at sequence at, if the tail still
-	// has expect's epoch and claim. Entries up to keep are then dropped
-	// (keep <= at; 0 keeps all). The snapshot before stays readable until the
-	// new one is whole.
+	// WriteSnapshot keeps data as the state at sequence at, if the shard is held
+	// and the tail still has expect's epoch and claim (its sequence may have
+	// moved on). Entries up to keep are then dropped (keep <= at; 0 keeps all).
+	// The snapshot before stays readable until the new one is whole. Writing it
+	// again is harmless; one that is older than the one there, or ahead of the
+	// tail, is refused.
 	WriteSnapshot(ctx context.Context, shard ShardID, expect Tail, at uint64, data []byte, keep uint64) error
 
 	// Snapshot reads the newest snapshot; at 0 and nil data when there is none.
 	Snapshot(ctx context.Context, shard ShardID) (at uint64, data []byte, err error)
 
 	// Release clears the owner if the tail is exactly expect, so that the next
-	// one need not wait for a lease to lapse.
+	// one need not wait for a lease to lapse. Doing it again is harmless.
 	Release(ctx context.Context, shard ShardID, expect Tail) error
 
 	// Shards calls each with every shard that was ever claimed.
@@ -72,7 +75,7 @@ type Log interface {
 	// Durability is what "committed" means here.
 	Durability() Durability
 
-	// Close waits for what is under way.
+	// Close waits for what is under way; calls after it are unavailable.
 	Close() error
 }
 
