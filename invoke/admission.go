@@ -1,6 +1,10 @@
 package invoke
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // NotAdmittedError says why a function was not deployed: every test that it
 // failed, with the arithmetic.
@@ -11,7 +15,8 @@ type NotAdmittedError struct {
 
 // Shortage is one failed admission test.
 type Shortage struct {
-	// Resource is what is short: "spec", "cores", "memory", "deadline", ...
+	// Resource is what is short: "spec" (a field makes no sense), "cores",
+	// "long_workers", "memory", "deadline" or "burst".
 	Resource string
 	// Arithmetic is the calculation that failed, for a person to read.
 	Arithmetic string
@@ -24,3 +29,164 @@ func (e *NotAdmittedError) Error() string {
 	}
 	return "function " + e.Function + " not admitted: " + strings.Join(parts, "; ")
 }
+
+// admission tests whether all contracts hold together with candidate's.
+func (p *Policy) admission(candidate *Function) []Shortage {
+	all := p.functions
+	if candidate != nil {
+		all = append(all[:len(all):len(all)], candidate)
+	}
+	var found []Shortage
+	for _, test := range []func([]*Function) *Shortage{p.testCores, p.testLongWorkers, p.testMemory} {
+		if s := test(all); s != nil {
+			found = append(found, *s)
+		}
+	}
+	for _, f := range all {
+		if f.spec.Contract.Rate == 0 {
+			continue
+		}
+		if s := p.testDeadline(f, all); s != nil {
+			found = append(found, *s)
+		} else if s := p.testBurst(f, all); s != nil {
+			found = append(found, *s)
+		}
+	}
+	return found
+}
+
+// Overcommitted tests the contracts of all deployed functions anew, with the run
+// times learned since. It is empty as long as they can be held.
+func (p *Policy) Overcommitted() []Shortage { return p.admission(nil) }
+
+func (f *Function) reservedCores() float64 {
+	return f.spec.Contract.Rate * f.runTime().Seconds()
+}
+
+// reservedMemory reckons with as many runs at once as there are workers for them.
+func (f *Function) reservedMemory() int64 {
+	return f.spec.Contract.Memory * int64(f.policy.workersFor(f))
+}
+
+func (p *Policy) workersFor(f *Function) int {
+	if f.long {
+		return p.longWorkers()
+	}
+	return p.config.Workers
+}
+
+// sum is a sum with its terms written out.
+type sum struct {
+	total float64
+	terms []string
+}
+
+func (s *sum) add(v float64, format string, args ...any) {
+	s.total += v
+	s.terms = append(s.terms, fmt.Sprintf(format, args...))
+}
+
+func (s *sum) String() string { return strings.Join(s.terms, " + ") }
+
+func sumCores(functions []*Function, include func(*Function) bool) *sum {
+	var s sum
+	for _, f := range functions {
+		if include(f) {
+			s.add(f.reservedCores(), "%s %g/s x %v", f.spec.Name, f.spec.Contract.Rate, f.runTime())
+		}
+	}
+	return &s
+}
+
+// testCores: the sum of Rate x RunTime must fit into the cores that may be
+// reserved (the utilisation test of Liu and Layland, 1973, for EDF).
+func (p *Policy) testCores(all []*Function) *Shortage {
+	used := sumCores(all, func(f *Function) bool { return f.spec.Contract.Rate > 0 })
+	limit := float64(p.config.Workers) * p.config.Reservable
+	if used.total <= limit {
+		return nil
+	}
+	return &Shortage{"cores", fmt.Sprintf("%v = %.3g cores > %.3g (%d workers x %.2g reservable)",
+		used, used.total, limit, p.config.Workers, p.config.Reservable)}
+}
+
+func (p *Policy) testLongWorkers(all []*Function) *Shortage {
+	used := sumCores(all, func(f *Function) bool { return f.long && f.spec.Contract.Rate > 0 })
+	limit := float64(p.longWorkers()) * p.config.Reservable
+	if used.total <= limit {
+		return nil
+	}
+	return &Shortage{"long_workers", fmt.Sprintf(
+		"%v = %.3g cores > %.3g (%d of %d workers take runs longer than %v x %.2g reservable)",
+		used, used.total, limit, p.longWorkers(), p.config.Workers, p.config.LongRun, p.config.Reservable)}
+}
+
+func (p *Policy) testMemory(all []*Function) *Shortage {
+	if p.config.Memory == 0 {
+		return nil
+	}
+	var used sum
+	for _, f := range all {
+		if f.spec.Contract.Memory > 0 {
+			used.add(float64(f.reservedMemory()), "%s %d B x %d workers", f.spec.Name, f.spec.Contract.Memory, p.workersFor(f))
+		}
+	}
+	if int64(used.total) <= p.config.Memory {
+		return nil
+	}
+	return &Shortage{"memory", fmt.Sprintf("%v = %.0f B > budget %d B", &used, used.total, p.config.Memory)}
+}
+
+// blocking is how long f may find every worker that it could use busy with less
+// urgent work, which is not interrupted: a slice and the longest run. Where
+// workers are reserved for short runs, a short function waits for short ones only.
+func (p *Policy) blocking(f *Function, all []*Function) (time.Duration, string) {
+	var longest time.Duration
+	var name string
+	for _, g := range all {
+		apart := g.long && !f.long && p.config.ShortWorkers > 0
+		if run := g.runTime(); !apart && run > longest {
+			longest, name = run, g.spec.Name
+		}
+	}
+	return p.config.Slice + longest, fmt.Sprintf("blocking %v (slice %v + longest run of %s %v)",
+		p.config.Slice+longest, p.config.Slice, name, longest)
+}
+
+// testDeadline: a single invocation that finds the workers just taken must make it.
+func (p *Policy) testDeadline(f *Function, all []*Function) *Shortage {
+	blocking, why := p.blocking(f, all)
+	c := &f.spec.Contract
+	if f.runTime()+blocking <= c.Deadline {
+		return nil
+	}
+	return &Shortage{"deadline", fmt.Sprintf("%s: run time %v + %s = %v > deadline %v",
+		f.spec.Name, f.runTime(), why, f.runTime()+blocking, c.Deadline)}
+}
+
+// testBurst: when all guaranteed functions send their bursts at once, what is due
+// by f's deadline must be done by then. The demand bound of sporadic tasks (Baruah,
+// Mok and Rosier, 1990) with token buckets for arrivals, evaluated at f's deadline.
+func (p *Policy) testBurst(f *Function, all []*Function) *Shortage {
+	deadline := f.spec.Contract.Deadline
+	blocking, why := p.blocking(f, all)
+	var demand sum
+	for _, g := range all {
+		c := &g.spec.Contract
+		if c.Rate == 0 || c.Deadline > deadline {
+			continue
+		}
+		n := float64(c.Burst) + c.Rate*(deadline-c.Deadline).Seconds()
+		demand.add(n*g.runTime().Seconds(), "%s %.4g x %v", g.spec.Name, n, g.runTime())
+	}
+	workers := p.workersFor(f)
+	supply := float64(workers) * (deadline - blocking).Seconds()
+	if demand.total <= supply {
+		return nil
+	}
+	return &Shortage{"burst", fmt.Sprintf(
+		"%s: due within %v after all bursts: %v = %v of work > %v (%d workers x (deadline %v - %s))",
+		f.spec.Name, deadline, &demand, seconds(demand.total), seconds(supply), workers, deadline, why)}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -2,234 +2,158 @@ package invoke
 
 import (
 	"context"
-	"math/rand/v2"
-	"runtime"
 	"sync"
-	"time"
 )
 
-// Config configures a Scheduler.
-type Config struct {
-	// Workers is how many invocations may run at once. Default: GOMAXPROCS.
-	Workers int
-	// Clock tells the time. Default: Now.
-	Clock Clock
-	// Random is the source of jitter. Default: seeded by the runtime.
-	Random rand.Source
-}
-
-// Scheduler runs invocations of deployed functions on its workers. Its methods
-// may be called from many goroutines.
+// Scheduler runs invocations of deployed functions on its workers: a Policy with
+// a clock, a lock and goroutines. Its methods may be called from many goroutines,
+// and from inside Run, Refused and AfterRun, except Close.
 type Scheduler struct {
-	config  Config
-	mu      sync.Mutex
-	wake    *sync.Cond
-	ready   []any // *Key or *Invocation
-	closed  bool
+	clock   Clock
 	workers sync.WaitGroup
+
+	mu     sync.Mutex // guards everything below
+	policy *Policy
+	idle   []*worker // parked, the last parked first
+	waking int       // woken, have not yet taken anything
+	closed bool
+	sweep  sweeper
 }
 
-// New starts a scheduler.
+// New starts a scheduler. Close ends it.
 func New(config Config) *Scheduler {
-	if config.Workers == 0 {
-		config.Workers = runtime.GOMAXPROCS(0)
-	}
-	if config.Clock == nil {
-		config.Clock = Now
-	}
-	s := &Scheduler{config: config}
-	s.wake = sync.NewCond(&s.mu)
+	config = config.withDefaults()
+	s := &Scheduler{clock: config.Clock, policy: NewPolicy(config, config.Clock())}
+	s.sweep.scheduler = s
 	for range config.Workers {
-		s.workers.Go(s.work)
+		w := &worker{scheduler: s, wake: make(chan struct{}, 1), slice: config.Slice}
+		s.workers.Go(w.work)
 	}
 	return s
 }
 
 // Now reads the scheduler's clock.
-func (s *Scheduler) Now() Instant { return s.config.Clock() }
+func (s *Scheduler) Now() Instant { return s.clock() }
 
 // Keys makes a set of keys for keyed functions to share.
 func (s *Scheduler) Keys(name string, options KeyOptions) *Keys {
-	if options.MaxRun == 0 {
-		options.MaxRun = 64
-	}
-	return &Keys{name: name, options: options, scheduler: s}
-}
-
-// Function is a deployed function.
-type Function struct {
-	spec      Spec
-	scheduler *Scheduler
-	waiting   int
-}
-
-// Deploy admits a function if the scheduler can hold its contract; otherwise the
-// error is a *NotAdmittedError.
-func (s *Scheduler) Deploy(spec Spec) (*Function, error) {
-	var short []Shortage
-	if spec.Name == "" || spec.Run == nil || spec.Refused == nil {
-		short = append(short, Shortage{"spec", "Name, Run and Refused are required"})
-	}
-	if short != nil {
-		return nil, &NotAdmittedError{spec.Name, short}
-	}
-	if spec.Queue.Count == 0 {
-		spec.Queue.Count = 4096
-	}
-	return &Function{spec: spec, scheduler: s}, nil
-}
-
-// Name returns the function's name.
-func (f *Function) Name() string { return f.spec.Name }
-
-// Submit queues the invocation. The error is a *Refusal, and then neither Run
-// nor Refused is called.
-func (f *Function) Submit(inv *Invocation) error {
-	s := f.scheduler
-	now := s.Now()
-	if inv.Arrived == 0 {
-		inv.Arrived = now
-	}
-	if inv.Deadline == 0 && f.spec.Contract.Deadline > 0 {
-		inv.Deadline = inv.Arrived.Add(f.spec.Contract.Deadline)
-	}
-	inv.fn = f
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return f.refusal(SchedulerClosed)
-	case (inv.Key == nil) != (f.spec.Keys == nil):
-		return f.refusal(Invalid)
-	case inv.Key != nil && inv.Key.closed:
-		return f.refusal(KeyClosed)
-	case f.waiting >= f.spec.Queue.Count:
-		return f.refusal(QueueFull)
+	keys := s.policy.Keys(name, options)
+	keys.scheduler = s
+	return keys
+}
+
+// Deploy admits a function if its contract and all others can be held together.
+// The error is a *NotAdmittedError that says why not.
+func (s *Scheduler) Deploy(spec Spec) (*Function, error) {
+	if spec.Run == nil || spec.Refused == nil {
+		return nil, &NotAdmittedError{spec.Name, []Shortage{{"spec", "Run and Refused are required"}}}
 	}
-	f.waiting++
-	if key := inv.Key; key != nil {
-		key.push(inv)
-		s.offer(key)
-		return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, err := s.policy.Deploy(s.clock(), spec)
+	if err != nil {
+		return nil, err
 	}
-	s.ready = append(s.ready, inv)
-	s.wake.Signal()
+	f.scheduler = s
+	return f, nil
+}
+
+// Undeploy ends the function's contract and frees what was reserved for it. What
+// waits, and what is submitted from now on, is refused with FunctionClosed.
+func (f *Function) Undeploy() {
+	s := f.scheduler
+	s.mu.Lock()
+	s.policy.Undeploy(s.clock(), f)
+	s.mu.Unlock()
+}
+
+// Submit queues the invocation. The error is a *Refusal, and then neither Run nor
+// Refused is called. It does not block and does not allocate unless it refuses.
+func (f *Function) Submit(inv *Invocation) error {
+	s := f.scheduler
+	now := s.clock()
+	s.mu.Lock()
+	var refusal *Refusal
+	if s.closed {
+		refusal = s.policy.refuseClosed(f)
+	} else {
+		refusal = s.policy.Submit(now, f, inv)
+	}
+	w := s.toWake()
+	s.mu.Unlock()
+	if w != nil {
+		w.wake <- struct{}{}
+	}
+	if refusal != nil {
+		return refusal
+	}
 	return nil
 }
 
-func (f *Function) refusal(reason Reason) *Refusal {
-	r := &Refusal{Reason: reason, Retryable: reason != Invalid, function: f.spec.Name}
-	if r.Retryable {
-		r.RetryAfter = 20 * time.Millisecond
+// toWake picks a worker to wake if there is more to do than workers on their way.
+func (s *Scheduler) toWake() *worker {
+	var w *worker
+	if last := len(s.idle) - 1; last >= 0 && s.policy.Runnable() > s.waking {
+		w = s.idle[last]
+		s.idle = s.idle[:last]
+		s.waking++
 	}
-	return r
-}
-
-func (k *Key) push(inv *Invocation) {
-	inv.next = nil
-	if k.tail == nil {
-		k.head = inv
-	} else {
-		k.tail.next = inv
+	if s.policy.Ready() > s.waking {
+		s.sweep.arm()
 	}
-	k.tail = inv
+	return w
 }
 
-func (k *Key) pop() *Invocation {
-	inv := k.head
-	k.head = inv.next
-	if k.head == nil {
-		k.tail = nil
-	}
-	inv.next = nil
-	return inv
-}
-
-func (s *Scheduler) offer(key *Key) {
-	if key.head == nil || key.queued || key.running {
-		return
-	}
-	key.queued = true
-	s.ready = append(s.ready, key)
-	s.wake.Signal()
-}
-
-// Close closes the key: what waits is refused with KeyClosed, by a worker inside
-// the key's exclusivity, and so is what is submitted from now on. A run in
-// progress goes on to its end. It does not block and may be called inside Run.
-func (k *Key) Close() {
-	s := k.keys.scheduler
-	s.mu.Lock()
-	k.closed = true
-	s.mu.Unlock()
-}
-
-func (s *Scheduler) work() {
+// Accounts returns a copy of all accounts.
+func (s *Scheduler) Accounts() *Accounts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
-		for len(s.ready) == 0 {
-			if s.closed {
-				return
-			}
-			s.wake.Wait()
-		}
-		next := s.ready[0]
-		s.ready = s.ready[1:]
-		switch next := next.(type) {
-		case *Invocation:
-			next.fn.waiting--
-			s.mu.Unlock()
-			next.fn.spec.Run(next)
-			s.mu.Lock()
-		case *Key:
-			s.runKey(next)
-		}
-	}
+	return s.policy.Accounts(s.clock())
 }
 
-func (s *Scheduler) runKey(key *Key) {
-	key.queued, key.running = false, true
-	for range key.keys.options.MaxRun {
-		if key.head == nil {
-			break
-		}
-		inv := key.pop()
-		inv.fn.waiting--
-		closed := key.closed
-		s.mu.Unlock()
-		if closed {
-			inv.fn.spec.Refused(inv, inv.fn.refusal(KeyClosed))
-		} else {
-			inv.fn.spec.Run(inv)
-		}
-		s.mu.Lock()
-	}
-	s.mu.Unlock()
-	if key.keys.options.AfterRun != nil {
-		key.keys.options.AfterRun(key)
-	}
+// Overcommitted tests all deployed contracts anew, with the run times learned
+// since. It is empty as long as they can be held.
+func (s *Scheduler) Overcommitted() []Shortage {
 	s.mu.Lock()
-	key.running = false
-	s.offer(key)
+	defer s.mu.Unlock()
+	return s.policy.Overcommitted()
 }
 
-// Close refuses what is submitted from now on, runs what waits, and returns when
-// the workers have ended or ctx has.
+// Close refuses what is submitted from now on with SchedulerClosed and returns
+// when all that waits has run and the workers have ended. If ctx ends before, what
+// still waits is refused with SchedulerClosed and Close returns ctx's error; a
+// worker inside a Run ends after it.
 func (s *Scheduler) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	s.wake.Broadcast()
+	s.wakeAll()
 	s.mu.Unlock()
-	done := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
 		s.workers.Wait()
-		close(done)
+		close(ended)
 	}()
 	select {
-	case <-done:
+	case <-ended:
+		s.sweep.stop()
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	s.mu.Lock()
+	s.policy.Abort()
+	s.wakeAll()
+	s.mu.Unlock()
+	s.sweep.run()
+	s.sweep.stop()
+	return context.Cause(ctx)
+}
+
+func (s *Scheduler) wakeAll() {
+	for _, w := range s.idle {
+		s.waking++
+		w.wake <- struct{}{}
+	}
+	s.idle = s.idle[:0]
 }

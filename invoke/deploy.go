@@ -1,0 +1,101 @@
+package invoke
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+const (
+	defaultQueueCount = 4096
+	defaultQueueAge   = time.Second
+)
+
+// Deploy admits a function if its contract and all others can be held together.
+// The error is a *NotAdmittedError.
+func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
+	now = p.advance(now)
+	if shortages := p.checkSpec(&spec); shortages != nil {
+		return nil, &NotAdmittedError{spec.Name, shortages}
+	}
+	spec.setDefaults()
+	f := &Function{spec: spec, policy: p, deployedAt: now}
+	c := &f.spec.Contract
+	f.bucket = newTokenBucket(c.Rate, c.Burst, now)
+	f.senders.seed = [2]uint64{p.random.Uint64(), p.random.Uint64()}
+	f.estimate.p99 = p.learned[spec.Name]
+	f.classify()
+	if shortages := p.admission(f); shortages != nil {
+		return nil, &NotAdmittedError{spec.Name, shortages}
+	}
+	p.functions = append(p.functions, f)
+	return f, nil
+}
+
+// checkSpec finds what is wrong with the spec itself.
+func (p *Policy) checkSpec(spec *Spec) []Shortage {
+	var found []Shortage
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			found = append(found, Shortage{"spec", fmt.Sprintf(format, args...)})
+		}
+	}
+	c := &spec.Contract
+	require(spec.Name != "", "Name is empty")
+	for _, f := range p.functions {
+		require(f.spec.Name != spec.Name, "Name is taken by a deployed function")
+	}
+	require(spec.Keys == nil || spec.Keys.policy == p, "Keys belong to another scheduler")
+	require(c.Rate >= 0 && !math.IsInf(c.Rate, 0), "Rate %v is not a finite number from 0", c.Rate)
+	require(c.Burst >= 0 && (c.Burst == 0 || c.Rate > 0), "Burst %d without Rate, or negative", c.Burst)
+	require(c.Deadline >= 0 && c.RunTime >= 0 && c.Memory >= 0, "Deadline, RunTime or Memory is negative")
+	require(c.Deadline > 0 || c.Rate == 0 && !c.Hard, "Rate or Hard without Deadline")
+	require(c.MissTarget >= 0 && c.MissTarget <= 1, "MissTarget %v is not within 0..1", c.MissTarget)
+	require(spec.Queue.Count >= 0 && spec.Queue.Age >= 0, "Queue bounds are negative")
+	require(spec.Queue.Count == 0 || spec.Queue.Count >= c.Burst, "Queue.Count %d is less than Burst %d", spec.Queue.Count, c.Burst)
+	return found
+}
+
+func (spec *Spec) setDefaults() {
+	c := &spec.Contract
+	if c.Burst == 0 && c.Rate > 0 {
+		c.Burst = int(max(math.Ceil(c.Rate*c.Deadline.Seconds()), 1))
+		if spec.Queue.Count > 0 {
+			c.Burst = min(c.Burst, spec.Queue.Count)
+		}
+	}
+	if spec.Queue.Count == 0 {
+		spec.Queue.Count = max(defaultQueueCount, 4*c.Burst)
+	}
+	if spec.Queue.Age == 0 {
+		spec.Queue.Age = defaultQueueAge
+	}
+}
+
+// Undeploy ends f's contract and frees what was reserved for it. What waits is
+// refused with FunctionClosed.
+func (p *Policy) Undeploy(now Instant, f *Function) {
+	if f.undeployed {
+		return
+	}
+	account := f.account(p.advance(now))
+	p.retired[account.Class].addAccount(&account)
+	f.undeployed = true
+	p.nextExpiry = math.MinInt64
+	if f.estimate.p99 > 0 {
+		p.learned[f.spec.Name] = f.estimate.p99
+	}
+	for i := range p.functions {
+		if p.functions[i] == f {
+			p.functions = append(p.functions[:i], p.functions[i+1:]...)
+			return
+		}
+	}
+}
+
+func (p *Policy) learnedRunTime(name string) time.Duration {
+	if d := p.learned[name]; d > 0 {
+		return d
+	}
+	return assumedRunTime
+}

@@ -1,0 +1,252 @@
+package invoke
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// maxItems bounds a run, refusals included.
+const maxItems = 256
+
+// Policy decides what runs next and what is refused. It is a state machine
+// without a clock, goroutines or locks: a shell (Scheduler, a test, a planner)
+// tells it what happens and when, and asks it what to do.
+//
+//	Submit    an invocation arrived      -> taken, or a Refusal
+//	Take      a worker is free           -> a Run for it
+//	Finished  the worker is done         -> (ask again)
+//	Expire    time passed, none is free  -> a Run of refusals only
+//
+// A Run must be carried out in order, each invocation by Run or Refused, and then
+// handed to Finished; until then its key runs nowhere else. Instants handed in
+// should not decrease; one that does counts as the latest.
+type Policy struct {
+	config    Config
+	random    *rand.Rand
+	now       Instant
+	functions []*Function
+	keys      []*Keys
+	learned   map[string]time.Duration // p99 by name, of functions undeployed
+	retired   [classes]ClassAccount
+
+	ready       readySet
+	seq         uint64
+	waiting     int
+	longRunning int
+	nextExpiry  Instant // nothing that waits expires before
+	aborted     bool
+}
+
+// NewPolicy makes a policy at instant now. Config's Clock is not used.
+func NewPolicy(config Config, now Instant) *Policy {
+	config = config.withDefaults()
+	p := &Policy{
+		config:     config,
+		random:     rand.New(config.Random),
+		now:        now,
+		learned:    map[string]time.Duration{},
+		nextExpiry: math.MaxInt64,
+	}
+	return p
+}
+
+// Keys makes a set of keys for keyed functions to share.
+func (p *Policy) Keys(name string, options KeyOptions) *Keys {
+	if options.MaxRun == 0 {
+		options.MaxRun = 64
+	}
+	options.MaxRun = min(max(options.MaxRun, 1), maxItems)
+	keys := &Keys{name: name, options: options, policy: p}
+	p.keys = append(p.keys, keys)
+	return keys
+}
+
+func (p *Policy) advance(now Instant) Instant {
+	p.now = max(p.now, now)
+	return p.now
+}
+
+// Waiting returns how many invocations wait, those of running keys included.
+func (p *Policy) Waiting() int { return p.waiting }
+
+// Ready returns how many unary invocations and keys wait for a worker.
+func (p *Policy) Ready() int {
+	n := 0
+	for _, heap := range p.ready {
+		n += len(heap)
+	}
+	return n
+}
+
+// Runnable returns how many workers could find something to do by Take.
+func (p *Policy) Runnable() int {
+	short := len(p.ready[shortGuaranteed]) + len(p.ready[shortRest])
+	long := len(p.ready[longGuaranteed]) + len(p.ready[longRest])
+	return short + min(long, p.longWorkers()-p.longRunning)
+}
+
+func (p *Policy) longWorkers() int { return p.config.Workers - p.config.ShortWorkers }
+
+// Submit takes an invocation of f, or says why not. It fills in Arrived and
+// Deadline where they are 0.
+func (p *Policy) Submit(now Instant, f *Function, inv *Invocation) *Refusal {
+	now = p.advance(now)
+	if inv.Arrived == 0 {
+		inv.Arrived = now
+	}
+	if inv.Deadline == 0 && f.spec.Contract.Deadline > 0 {
+		inv.Deadline = inv.Arrived.Add(f.spec.Contract.Deadline)
+	}
+	f.tally.submitted++
+	guaranteed, reason := p.admit(now, f, inv)
+	if reason != 0 {
+		f.tally.refusals[reason]++
+		return p.refusal(f, reason, 0)
+	}
+	if guaranteed {
+		f.bucket.take()
+		f.tally.guaranteed++
+	}
+	p.seq++
+	inv.fn, inv.submitted, inv.guaranteed = f, now, guaranteed
+	inv.expires, inv.tooLate = now.Add(f.spec.Queue.Age), false
+	if latest := f.latestStart(inv); latest < inv.expires {
+		inv.expires, inv.tooLate = latest, true
+	}
+	inv.place.due, inv.place.seq, inv.place.inv = inv.Deadline, p.seq, inv
+	if inv.Deadline == 0 {
+		inv.place.due = now.Add(f.spec.Queue.Age)
+	}
+	p.enqueue(inv)
+	return nil
+}
+
+// admit checks one arrival against everything that can refuse it.
+func (p *Policy) admit(now Instant, f *Function, inv *Invocation) (guaranteed bool, reason Reason) {
+	key := inv.Key
+	switch {
+	case p.aborted:
+		return false, SchedulerClosed
+	case f.undeployed:
+		return false, FunctionClosed
+	case key == nil && f.spec.Keys != nil, key != nil && key.keys != f.spec.Keys:
+		return false, Invalid
+	case key != nil && key.closed.Load():
+		return false, KeyClosed
+	case now > f.latestStart(inv):
+		return false, TooLate
+	}
+	guaranteed = f.bucket.conforms(now)
+	free := f.spec.Queue.Count - f.waiting
+	if !guaranteed {
+		// What exceeds the guarantee leaves room for a burst within it.
+		free -= f.burst()
+	}
+	switch {
+	case free <= 0:
+		return guaranteed, QueueFull
+	case inv.Sender != 0 && f.senders.held(inv.Sender) >= free:
+		// Dynamic threshold (Choudhury and Hahne, 1998): a sender may hold as many
+		// as there are places free, so n greedy senders hold 1/(n+1) of the queue
+		// each and the next sender still finds room.
+		return guaranteed, SenderOverShare
+	}
+	return guaranteed, 0
+}
+
+func (p *Policy) enqueue(inv *Invocation) {
+	f := inv.fn
+	f.waiting++
+	p.waiting++
+	f.senders.add(inv.Sender, 1)
+	p.nextExpiry = min(p.nextExpiry, inv.expires)
+	if key := inv.Key; key != nil {
+		key.push(inv)
+		p.offer(key)
+		return
+	}
+	p.ready.push(&inv.place, bandOf(inv.guaranteed, f.long))
+}
+
+func (p *Policy) dequeued(inv *Invocation) {
+	inv.fn.waiting--
+	p.waiting--
+	inv.fn.senders.add(inv.Sender, -1)
+}
+
+// offer puts the key where it belongs among what is ready.
+func (p *Policy) offer(key *Key) {
+	if key.running || key.head == nil {
+		return
+	}
+	b, due, seq := key.rank()
+	p.ready.update(&key.place, b, due, seq)
+}
+
+// CloseKey closes the key, as Key.Close does.
+func (p *Policy) CloseKey(key *Key) {
+	if key.closed.Swap(true) {
+		return
+	}
+	key.keys.tally.closed++
+	if key.head != nil {
+		p.nextExpiry = math.MinInt64
+	}
+}
+
+// Abort refuses everything that waits, and what is submitted from now on, with
+// SchedulerClosed. The refusals come out of Take and Expire.
+func (p *Policy) Abort() {
+	p.aborted = true
+	p.nextExpiry = math.MinInt64
+}
+
+// refused says why inv must not run now, 0 if it may.
+func (p *Policy) refused(now Instant, inv *Invocation) Reason {
+	switch {
+	case p.aborted:
+		return SchedulerClosed
+	case inv.fn.undeployed:
+		return FunctionClosed
+	case inv.Key != nil && inv.Key.closed.Load():
+		return KeyClosed
+	case now <= inv.expires:
+		return 0
+	case inv.tooLate:
+		return TooLate
+	}
+	return OverAge
+}
+
+func (p *Policy) refusal(f *Function, reason Reason, waited time.Duration) *Refusal {
+	r := &Refusal{Reason: reason, Waited: waited, function: f.spec.Name}
+	r.Retryable = reason != Invalid && reason != FunctionClosed
+	if r.Retryable {
+		r.RetryAfter = p.retryAfter()
+	}
+	return r
+}
+
+// retryAfter estimates when what waits now will have been worked off, with a
+// quarter of jitter so that those refused together do not return together.
+func (p *Policy) retryAfter() time.Duration {
+	var work time.Duration
+	for _, f := range p.functions {
+		work += time.Duration(f.waiting) * f.expected()
+	}
+	wait := min(max(work/time.Duration(p.config.Workers), minRetryAfter), maxRetryAfter)
+	return time.Duration(float64(wait) * (0.75 + p.random.Float64()/2))
+}
+
+const (
+	minRetryAfter = 5 * time.Millisecond
+	maxRetryAfter = 2 * time.Second
+)
+
+// refuseClosed books an arrival at a closed scheduler.
+func (p *Policy) refuseClosed(f *Function) *Refusal {
+	f.tally.submitted++
+	f.tally.refusals[SchedulerClosed]++
+	return p.refusal(f, SchedulerClosed, 0)
+}

@@ -1,0 +1,74 @@
+package invoke
+
+import "time"
+
+// worker takes runs and carries them out, one goroutine each.
+type worker struct {
+	scheduler *Scheduler
+	wake      chan struct{}
+	slice     time.Duration
+	taken     Run
+}
+
+func (w *worker) work() {
+	s := w.scheduler
+	now := s.clock()
+	s.mu.Lock()
+	for {
+		for !s.policy.Take(now, &w.taken) {
+			if s.closed && s.policy.Waiting() == 0 {
+				s.wakeAll()
+				s.mu.Unlock()
+				return
+			}
+			w.park()
+			now = s.clock()
+		}
+		next := s.toWake()
+		s.mu.Unlock()
+		if next != nil {
+			next.wake <- struct{}{}
+		}
+		var done int
+		done, now = w.carryOut(now)
+		s.mu.Lock()
+		s.policy.Finished(now, &w.taken, done)
+	}
+}
+
+// park waits to be woken. It is called, and returns, with the lock held.
+func (w *worker) park() {
+	s := w.scheduler
+	s.idle = append(s.idle, w)
+	s.mu.Unlock()
+	<-w.wake
+	s.mu.Lock()
+	s.waking--
+}
+
+// carryOut does what was taken until the slice is over, and returns how many
+// items it did and when it ended.
+func (w *worker) carryOut(now Instant) (done int, end Instant) {
+	run, clock := &w.taken, w.scheduler.clock
+	until := now.Add(w.slice)
+	for done < len(run.Items) && (done == 0 || now < until) {
+		run.Recheck(now, done)
+		item := &run.Items[done]
+		if item.Refusal != nil {
+			item.fn.spec.Refused(item.Invocation, item.Refusal)
+		} else {
+			item.Started = now
+			item.fn.spec.Run(item.Invocation)
+			now = clock()
+			item.Ended = now
+		}
+		done++
+	}
+	if key := run.Key; key != nil && key.keys.options.AfterRun != nil {
+		key.keys.options.AfterRun(key)
+		end := clock()
+		run.AfterRun = end.Sub(now)
+		now = end
+	}
+	return done, now
+}
