@@ -61,6 +61,9 @@ func on(lat, lng float64) vector {
 
 // NewBounds asks the library for the bounds of a cell; it takes about 2 us.
 func NewBounds(cell world.Cell) (*Bounds, error) {
+	if !Valid(cell) {
+		return nil, noCell(cell)
+	}
 	corners, err := h3.CellToBoundary(h3.Cell(cell))
 	if err != nil {
 		return nil, fmt.Errorf("bounds of cell %x: %w", uint64(cell), err)

@@ -45,7 +45,7 @@ func Disk(cell world.Cell, k int) []world.Cell {
 
 // AppendDisk is Disk into dst.
 func AppendDisk(dst []world.Cell, cell world.Cell, k int) []world.Cell {
-	if k < 0 {
+	if k < 0 || !Valid(cell) {
 		return dst
 	}
 	found, err := h3.GridDisk(h3.Cell(cell), k)
@@ -67,6 +67,9 @@ func Distance(a, b world.Cell) (steps int, ok bool) {
 
 // Center is the middle of a cell.
 func Center(cell world.Cell) (world.Geo, error) {
+	if !Valid(cell) {
+		return world.Geo{}, noCell(cell)
+	}
 	at, err := h3.CellToLatLng(h3.Cell(cell))
 	if err != nil {
 		return world.Geo{}, fmt.Errorf("center of cell %x: %w", uint64(cell), err)
@@ -77,6 +80,9 @@ func Center(cell world.Cell) (world.Geo, error) {
 // Boundary gives the corners of a cell, anticlockwise: six, five of a pentagon,
 // and up to ten where the cell crosses edges of H3's icosahedron.
 func Boundary(cell world.Cell) ([]world.Geo, error) {
+	if !Valid(cell) {
+		return nil, noCell(cell)
+	}
 	corners, err := h3.CellToBoundary(h3.Cell(cell))
 	if err != nil {
 		return nil, fmt.Errorf("boundary of cell %x: %w", uint64(cell), err)
@@ -86,4 +92,9 @@ func Boundary(cell world.Cell) ([]world.Geo, error) {
 		boundary[i] = world.Geo{Lat: at.Lat, Lng: at.Lng}
 	}
 	return boundary, nil
+}
+
+// noCell: the library takes some numbers for cells that are none.
+func noCell(index world.Cell) error {
+	return fmt.Errorf("%x is no H3 cell", uint64(index))
 }
