@@ -1,0 +1,99 @@
+// Package peer joins the processes of Starling by one stream per pair: whatever
+// one has to say to another goes through it, in order, many envelopes to a
+// write.
+//
+// A link promises order and no duplicates as long as a stream lasts. When it
+// breaks, what was under way is lost, and both sides are told (Handler.Down):
+// what must not be lost is sent again by those who know (gateways their
+// actions, owners their outboxes). Nothing is queued while there is no stream.
+package peer
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+)
+
+// Link is this process's end of the connection to one other process. It
+// outlives the streams that carry it.
+type Link struct {
+	mesh    *Mesh
+	id      string
+	current atomic.Pointer[session]
+	serving sync.Mutex // held while a stream is served: the next one waits for it
+
+	// Value is for the handler's own use, set in Up at the first time.
+	Value any
+}
+
+// ID names the process at the other end.
+func (l *Link) ID() string { return l.id }
+
+// Up says whether a stream is open.
+func (l *Link) Up() bool { return l.current.Load() != nil }
+
+// Peer is what the other process said of itself, nil while there is no stream.
+func (l *Link) Peer() *clusterv1.PeerHello {
+	if s := l.current.Load(); s != nil {
+		return s.peer
+	}
+	return nil
+}
+
+// Send encodes m and queues it. The message is the caller's again on return.
+// Errors are ErrDown and ErrFull: then the peer will not get it.
+func (l *Link) Send(kind Kind, m Message) error {
+	s := l.current.Load()
+	if s == nil {
+		l.mesh.metrics.refused.down.Inc()
+		return ErrDown
+	}
+	err := s.queue.add(kind, m)
+	switch err {
+	case nil:
+	case ErrDown:
+		l.mesh.metrics.refused.down.Inc()
+	default:
+		l.mesh.metrics.refused.full.Inc()
+	}
+	return err
+}
+
+// serve runs a stream until it breaks. It returns as soon as that is decided;
+// ended is closed when nothing of it runs any more (which, at the accepting
+// end, needs the return).
+func (l *Link) serve(ctx context.Context, stream rawStream, hello *clusterv1.PeerHello) (why error, ended <-chan struct{}) {
+	if old := l.current.Load(); old != nil {
+		old.cut(errReplaced)
+	}
+	done := make(chan struct{})
+	l.serving.Lock()
+	s := newSession(ctx, l, stream, hello)
+	m := l.mesh
+	started := m.start(func() {
+		defer close(done)
+		defer l.serving.Unlock()
+		l.current.Store(s)
+		m.metrics.up.Inc()
+		m.options.Handler.Up(l)
+		var parts sync.WaitGroup
+		parts.Go(s.write)
+		parts.Go(s.watch)
+		s.cut(s.read())
+		l.current.Store(nil)
+		dropped := s.queue.close()
+		parts.Wait()
+		m.metrics.up.Dec()
+		m.metrics.lost.Add(float64(dropped))
+		m.options.Handler.Down(l, context.Cause(s.ctx))
+	})
+	if !started {
+		l.serving.Unlock()
+		s.cut(errClosed)
+		close(done)
+	}
+	<-s.ctx.Done()
+	return context.Cause(s.ctx), done
+}
