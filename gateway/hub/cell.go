@@ -1,0 +1,293 @@
+package hub
+
+import (
+	"time"
+
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/pubsub"
+	"github.com/starling-vr/starling/world"
+)
+
+// cellKey names a cell of the map (place 0) or of a place.
+type cellKey struct {
+	place world.PlaceID
+	cell  world.Cell
+}
+
+// commit is one commit's effect, not yet in a frame.
+type commit struct {
+	steps   []byte
+	arrived time.Time
+}
+
+// keptEvent is an event that a slow reader may yet be told.
+type keptEvent struct {
+	number uint64 // of the cell's events, from 1
+	raw    []byte // the field "steps", tag included
+	at     time.Time
+}
+
+// cell is a watched cell: its image, and the frames that tell of its changes.
+// All of it belongs to the hub's goroutine.
+//
+// Frames are numbered. A watcher that is current gets every frame from its
+// number on; a frame goes once the last of them has it. A watcher that is not
+// current gets a baseline first.
+type cell struct {
+	key    cellKey
+	shard  world.ShardID
+	reader *pubsub.CellReader
+	image  *image
+	live   bool // there is an image
+
+	epoch      uint32
+	sequence   uint64 // of the image
+	generation uint64 // grows when the image is replaced instead of continued
+
+	watchers []*watch
+	current  int // watchers that follow frame by frame
+	emptyAt  time.Time
+
+	pending     []commit
+	pendingFrom uint64
+	frames      []*frame
+	next        uint64 // number of the frame that comes next
+	baseline    *frame // of this very sequence, or nil
+
+	events []keptEvent
+	seen   uint64 // events so far
+
+	total    uint32 // participants who watch it, over all gateways
+	totalNew bool
+	totalAt  time.Time
+	request  uint64    // number of the last ReadCell
+	retryAt  time.Time // when to send it again; zero: not before the reader says so
+}
+
+// watch is one client's interest in one cell.
+type watch struct {
+	client *Client
+	cell   *cell
+	index  int // in cell.watchers
+
+	current bool
+	at      uint64 // number of the next frame to get, while current
+
+	given      bool // the connection was told of the cell
+	generation uint64
+	sequence   uint64
+	events     uint64
+}
+
+// sighting says where an entity was seen.
+type sighting struct {
+	avatar  world.EntityID
+	place   world.PlaceID
+	cell    world.Cell
+	version world.Version
+}
+
+// replace takes a baseline.
+func (c *cell) replace(m *pubsub.Message, now time.Time, seen func(sighting)) {
+	c.image.clear()
+	c.dropBaseline()
+	for _, w := range c.watchers {
+		w.becomeStale()
+	}
+	c.pending = c.pending[:0]
+	c.live = true
+	c.generation++
+	c.epoch, c.sequence = m.Epoch, m.Sequence
+	c.walk(m.Steps, now, seen)
+}
+
+// advance takes a message that continues the image.
+func (c *cell) advance(m *pubsub.Message, now time.Time, seen func(sighting)) {
+	c.dropBaseline()
+	if len(c.pending) == 0 {
+		c.pendingFrom = c.sequence
+	}
+	c.epoch, c.sequence = m.Epoch, m.Sequence
+	c.pending = append(c.pending, commit{steps: m.Steps, arrived: m.Arrived})
+	c.walk(m.Steps, now, seen)
+}
+
+func (c *cell) walk(steps []byte, now time.Time, seen func(sighting)) {
+	for len(steps) > 0 {
+		s, rest, ok := nextStep(steps)
+		if !ok {
+			return
+		}
+		steps = rest
+		if s.event != nil {
+			c.keepEvent(s.raw, now)
+			continue
+		}
+		h, ok := c.image.apply(s.update)
+		if !ok {
+			continue
+		}
+		at := sighting{avatar: h.entity, place: c.key.place, cell: c.key.cell, version: h.version}
+		switch starlingv1.Change(h.change) {
+		case starlingv1.Change_REMOVED:
+			continue
+		case starlingv1.Change_LEFT:
+			if h.to == 0 {
+				continue
+			}
+			at.cell = h.to
+		}
+		seen(at)
+	}
+}
+
+// Bounds of what is kept for slow readers.
+const (
+	maxKeptEvents = 64
+	maxEventAge   = time.Second
+)
+
+func (c *cell) keepEvent(raw []byte, now time.Time) {
+	c.seen++
+	var room []byte
+	if len(c.events) == maxKeptEvents {
+		room = c.events[0].raw[:0]
+		c.events = append(c.events[:0], c.events[1:]...)
+	}
+	c.events = append(c.events, keptEvent{number: c.seen, raw: append(room, raw...), at: now})
+}
+
+// forgetEvents drops those too old to be told.
+func (c *cell) forgetEvents(now time.Time) {
+	n := 0
+	for n < len(c.events) && now.Sub(c.events[n].at) > maxEventAge {
+		n++
+	}
+	if n > 0 {
+		c.events = append(c.events[:0], c.events[n:]...)
+	}
+}
+
+// seal makes a frame of what is pending.
+func (c *cell) seal(h *Hub, now time.Time) {
+	if len(c.pending) == 0 && !c.totalNew {
+		return
+	}
+	if c.current == 0 {
+		clear(c.pending)
+		c.pending = c.pending[:0]
+		return
+	}
+	from := c.pendingFrom
+	if len(c.pending) == 0 {
+		from = c.sequence
+	}
+	f := h.newFrame()
+	head := frameHead{cell: c.key.cell, place: c.key.place, epoch: c.epoch, from: from, sequence: c.sequence}
+	if c.totalNew {
+		head.watchers = c.total
+		c.totalNew = false
+	}
+	f.begin(head)
+	for i := range c.pending {
+		f.commit(c.pending[i].steps, now.Sub(c.pending[i].arrived))
+		f.arrivals = append(f.arrivals, c.pending[i].arrived)
+	}
+	f.end()
+	f.events, f.left = c.seen, c.current
+	c.frames = append(c.frames, f)
+	c.next++
+	clear(c.pending)
+	c.pending = c.pending[:0]
+	h.metrics.FramesEncoded.Inc()
+}
+
+// first is the number of the oldest frame kept.
+func (c *cell) first() uint64 { return c.next - uint64(len(c.frames)) }
+
+// trim drops frames that everybody has.
+func (c *cell) trim(h *Hub) {
+	n := 0
+	for n < len(c.frames) && c.frames[n].left == 0 {
+		h.freeFrame(c.frames[n])
+		n++
+	}
+	if n > 0 {
+		kept := copy(c.frames, c.frames[n:])
+		clear(c.frames[kept:])
+		c.frames = c.frames[:kept]
+	}
+}
+
+// baselineFor gives the baseline that w needs. The one for watchers who missed
+// nothing is shared; it ends with the next change of the cell.
+func (c *cell) baselineFor(h *Hub, w *watch, now time.Time) *frame {
+	missed := w.given && w.events != c.seen
+	if !missed && c.baseline != nil {
+		return c.baseline
+	}
+	f := &frame{} // shared or rare: left to the collector
+	head := frameHead{cell: c.key.cell, place: c.key.place, epoch: c.epoch, from: c.sequence, sequence: c.sequence,
+		baseline: true, watchers: c.total}
+	var kept []keptEvent
+	if missed {
+		kept = c.eventsAfter(w.events, now)
+		head.conflated = true
+		head.missed = uint32(c.seen - w.events - uint64(len(kept)))
+	}
+	f.begin(head)
+	h.steps = c.image.appendSteps(h.steps[:0])
+	f.commit(h.steps, 0)
+	for i := range kept {
+		f.commit(kept[i].raw, now.Sub(kept[i].at))
+	}
+	f.end()
+	f.events = c.seen
+	h.metrics.BaselinesEncoded.Inc()
+	if !missed {
+		c.baseline = f
+	}
+	return f
+}
+
+func (c *cell) eventsAfter(number uint64, now time.Time) []keptEvent {
+	c.forgetEvents(now)
+	for i := range c.events {
+		if c.events[i].number > number {
+			return c.events[i:]
+		}
+	}
+	return nil
+}
+
+// dropBaseline forgets the shared baseline; its bytes may still be on their way
+// within this flush, so they are left to the collector.
+func (c *cell) dropBaseline() { c.baseline = nil }
+
+// becomeCurrent makes w follow frame by frame, from the next one on.
+func (w *watch) becomeCurrent() {
+	if !w.current {
+		w.current = true
+		w.cell.current++
+	}
+	w.at = w.cell.next
+}
+
+// becomeStale makes w need a baseline.
+func (w *watch) becomeStale() {
+	if !w.current {
+		return
+	}
+	c := w.cell
+	for n := max(w.at, c.first()); n < c.next; n++ {
+		c.frames[n-c.first()].left--
+	}
+	w.current = false
+	c.current--
+}
+
+// remember notes what the connection was given.
+func (w *watch) remember(sequence, events uint64) {
+	w.given = true
+	w.generation, w.sequence, w.events = w.cell.generation, sequence, events
+}

@@ -1,0 +1,228 @@
+package hub
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/gateway/conn"
+	"github.com/starling-vr/starling/world"
+)
+
+// Client is a participant's connection as the hubs see it. Its exported methods
+// may be called from any goroutine and return at once.
+type Client struct {
+	hubs    *Hubs
+	conn    conn.Conn
+	avatar  world.EntityID
+	place   world.PlaceID
+	json    bool
+	removed func()
+	hub     atomic.Pointer[Hub]
+
+	// What follows belongs to the hub's goroutine.
+	cell      world.Cell
+	version   world.Version // of what told the cell
+	ring      int
+	watches   []*watch
+	unwatched []cellKey // the connection is yet to be told
+	messages  []privateMessage
+	queued    bool
+	due       time.Time
+	full      bool // the socket takes nothing
+	fullSince time.Time
+	gone      bool
+}
+
+// privateMessage is for one client alone: an outcome or another message.
+type privateMessage struct {
+	client  *Client
+	outcome *starlingv1.Outcome
+	message *starlingv1.ServerMessage
+}
+
+// Outcome sends an outcome. It must not be changed any more.
+func (c *Client) Outcome(o *starlingv1.Outcome) {
+	c.hub.Load().enqueue(privateMessage{client: c, outcome: o})
+}
+
+// Send sends a message. It must not be changed any more.
+func (c *Client) Send(m *starlingv1.ServerMessage) {
+	c.hub.Load().enqueue(privateMessage{client: c, message: m})
+}
+
+// SetRing changes how far the client sees.
+func (c *Client) SetRing(ring int) {
+	c.do(func(h *Hub) {
+		if c.ring != ring {
+			c.ring = ring
+			h.reinterest(c)
+		}
+	})
+}
+
+// Moved says where the avatar is, as of version.
+func (c *Client) Moved(cell world.Cell, version world.Version) {
+	c.do(func(h *Hub) { h.sighted(c, cell, version) })
+}
+
+// Writable says that the connection's socket drained.
+func (c *Client) Writable() {
+	c.do(func(h *Hub) {
+		c.full = false
+		h.queue(c, time.Now())
+	})
+}
+
+// Close sends what is pending, then closes the connection with code. Nothing is
+// sent to the client any more.
+func (c *Client) Close(code starlingv1.CloseCode, reason string) {
+	c.do(func(h *Hub) { h.closeClient(c, code, reason) })
+}
+
+// Remove forgets the client: its connection is gone.
+func (c *Client) Remove() {
+	c.do(func(h *Hub) { h.remove(c) })
+}
+
+// do runs f in the goroutine of the client's hub; not any more once the client
+// is gone.
+func (c *Client) do(f func(*Hub)) {
+	h := c.hub.Load()
+	h.call(func() { c.doIn(h, f) })
+}
+
+func (c *Client) doIn(h *Hub, f func(*Hub)) {
+	switch now := c.hub.Load(); {
+	case c.moved(now, h):
+		now.call(func() { c.doIn(now, f) })
+	case !c.gone:
+		f(h)
+	}
+}
+
+// moved says whether the client moved to another hub meanwhile.
+func (c *Client) moved(now, was *Hub) bool { return now != was }
+
+// adopt takes a client in. known are the cells that the connection was told of.
+func (h *Hub) adopt(c *Client, known []cellKey) {
+	h.clients[c] = struct{}{}
+	h.avatars[c.avatar] = c
+	c.unwatched = append(c.unwatched, known...)
+	h.reinterest(c)
+	if c.pendingAnything() {
+		h.queue(c, time.Now())
+	}
+}
+
+func (c *Client) pendingAnything() bool { return len(c.messages)+len(c.unwatched) > 0 }
+
+// remove forgets a client.
+func (h *Hub) remove(c *Client) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	h.release(c)
+	if c.removed != nil {
+		c.removed()
+	}
+}
+
+// release takes a client out of this hub's books and gives the cells that its
+// connection was told of.
+func (h *Hub) release(c *Client) (known []cellKey) {
+	for _, w := range c.watches {
+		if w.given {
+			known = append(known, w.cell.key)
+		}
+		h.unwatch(w)
+	}
+	c.watches = nil
+	delete(h.clients, c)
+	if h.avatars[c.avatar] == c {
+		delete(h.avatars, c.avatar)
+	}
+	return known
+}
+
+// sighted follows the avatar.
+func (h *Hub) sighted(c *Client, cell world.Cell, version world.Version) {
+	if version.Less(c.version) {
+		return
+	}
+	c.version = version
+	if cell == c.cell || cell == 0 {
+		return
+	}
+	c.cell = cell
+	target := h.hubs.hubOf(c.place, cell)
+	if target == h {
+		h.reinterest(c)
+		return
+	}
+	known := h.release(c)
+	c.hub.Store(target)
+	target.call(func() {
+		if !c.gone {
+			target.adopt(c, known)
+		}
+	})
+}
+
+// reinterest makes the client watch its cell and the ring around it, and
+// nothing else.
+func (h *Hub) reinterest(c *Client) {
+	h.disk = h.hubs.config.AppendDisk(h.disk[:0], c.cell, c.ring)
+	kept := c.watches[:0]
+	for _, w := range c.watches {
+		if slices.Contains(h.disk, w.cell.key.cell) {
+			kept = append(kept, w)
+			continue
+		}
+		if w.given {
+			c.unwatched = append(c.unwatched, w.cell.key)
+		}
+		h.unwatch(w)
+	}
+	clear(c.watches[len(kept):])
+	c.watches = kept
+	for _, cell := range h.disk {
+		if !c.watchesCell(cell) {
+			c.watches = append(c.watches, h.watch(c, cellKey{c.place, cell}))
+		}
+	}
+	c.unwatched = slices.DeleteFunc(c.unwatched, func(key cellKey) bool { return c.watchesCell(key.cell) })
+	h.queue(c, time.Now())
+}
+
+func (c *Client) watchesCell(cell world.Cell) bool {
+	return slices.ContainsFunc(c.watches, func(w *watch) bool { return w.cell.key.cell == cell })
+}
+
+func (h *Hub) watch(c *Client, key cellKey) *watch {
+	target := h.cells[key]
+	if target == nil {
+		target = h.openCell(key)
+	}
+	w := &watch{client: c, cell: target, index: len(target.watchers)}
+	target.watchers = append(target.watchers, w)
+	h.recount[key] = struct{}{}
+	return w
+}
+
+func (h *Hub) unwatch(w *watch) {
+	c := w.cell
+	w.becomeStale()
+	c.trim(h)
+	last := len(c.watchers) - 1
+	c.watchers[w.index] = c.watchers[last]
+	c.watchers[w.index].index = w.index
+	c.watchers[last] = nil
+	c.watchers = c.watchers[:last]
+	if last == 0 {
+		c.emptyAt = time.Now()
+	}
+	h.recount[c.key] = struct{}{}
+}

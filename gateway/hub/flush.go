@@ -1,0 +1,250 @@
+package hub
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/gateway/conn"
+)
+
+// output is the scratch of one client's flush.
+type output struct {
+	bytes   []byte   // private messages
+	buffers [][]byte // what is written, in order
+	marks   []mark   // what each buffer is
+}
+
+// mark says what a buffer holds: a frame of a watch, or private messages.
+type mark struct {
+	watch    *watch
+	frame    *frame
+	baseline bool
+}
+
+// queue makes a client due like anything that comes in now.
+func (h *Hub) queue(c *Client, now time.Time) {
+	if !c.queued {
+		h.queueAt(c, now, h.pace.due(now, now, h.hubs.config.Deadline))
+	}
+}
+
+func (h *Hub) queueAt(c *Client, now, due time.Time) {
+	if c.full || c.gone {
+		return
+	}
+	if !due.After(now) {
+		if !c.queued || c.due.After(now) {
+			c.queued, c.due = true, now
+			h.urgent = append(h.urgent, c)
+		}
+		return
+	}
+	if c.queued {
+		return
+	}
+	c.queued, c.due = true, due
+	h.due = append(h.due, c)
+}
+
+// untilDue is how long the hub may sleep.
+func (h *Hub) untilDue(now time.Time) time.Duration {
+	if h.head == len(h.due) {
+		return time.Hour
+	}
+	return max(0, h.due[h.head].due.Sub(now))
+}
+
+// flushDue writes to all whose time has come.
+func (h *Hub) flushDue(now time.Time) {
+	started := now
+	flushed := false
+	for i, c := range h.urgent {
+		h.flush(c, now)
+		h.urgent[i] = nil
+		flushed = true
+	}
+	h.urgent = h.urgent[:0]
+	for h.head < len(h.due) && !h.due[h.head].due.After(now) {
+		h.flush(h.due[h.head], now)
+		h.due[h.head] = nil
+		h.head++
+		flushed = true
+	}
+	switch {
+	case h.head == len(h.due):
+		h.due, h.head = h.due[:0], 0
+	case h.head > 1024 && h.head > len(h.due)/2:
+		kept := copy(h.due, h.due[h.head:])
+		clear(h.due[kept:])
+		h.due, h.head = h.due[:kept], 0
+	}
+	if flushed {
+		h.pace.worked(time.Since(started))
+	}
+}
+
+// flush writes all that is pending for a client with one system call.
+func (h *Hub) flush(c *Client, now time.Time) {
+	if !c.queued || c.gone || c.full || c.hub.Load() != h {
+		return
+	}
+	c.queued = false
+	h.gather(c, now)
+	if len(h.out.buffers) == 0 {
+		return
+	}
+	accepted := c.conn.Write(h.out.buffers)
+	h.metrics.Writes.Inc()
+	h.settle(c, accepted, time.Now())
+	clear(h.out.buffers)
+	clear(h.out.marks)
+}
+
+// gather collects what is pending: private messages first.
+func (h *Hub) gather(c *Client, now time.Time) {
+	o := &h.out
+	o.bytes, o.buffers, o.marks = o.bytes[:0], o.buffers[:0], o.marks[:0]
+	if c.pendingAnything() {
+		for i := range c.messages {
+			o.bytes = c.messages[i].append(o.bytes, c.json)
+		}
+		for _, key := range c.unwatched {
+			o.bytes = appendUnwatched(o.bytes, key, c.json)
+		}
+		o.buffers, o.marks = append(o.buffers, o.bytes), append(o.marks, mark{})
+	}
+	for _, w := range c.watches {
+		target := w.cell
+		if !target.live {
+			continue
+		}
+		target.seal(h, now)
+		switch {
+		case w.current:
+			for n := w.at; n < target.next; n++ {
+				f := target.frames[n-target.first()]
+				o.buffers, o.marks = append(o.buffers, f.bytes(c.json)), append(o.marks, mark{watch: w, frame: f})
+			}
+		case w.given && w.generation == target.generation && w.sequence == target.sequence:
+			w.becomeCurrent()
+		default:
+			f := target.baselineFor(h, w, now)
+			o.buffers, o.marks = append(o.buffers, f.bytes(c.json)), append(o.marks, mark{watch: w, frame: f, baseline: true})
+		}
+	}
+}
+
+// settle notes what the socket took.
+func (h *Hub) settle(c *Client, accepted int, now time.Time) {
+	bytes := 0
+	for i, m := range h.out.marks {
+		if i >= accepted {
+			break
+		}
+		bytes += len(h.out.buffers[i])
+		if m.watch == nil {
+			h.metrics.Private.Add(float64(len(c.messages)))
+			clear(c.messages)
+			c.messages, c.unwatched = c.messages[:0], c.unwatched[:0]
+			if cap(c.messages) > 16 {
+				c.messages = nil
+			}
+			continue
+		}
+		h.given(m, now)
+	}
+	h.metrics.Bytes.Add(float64(bytes))
+	if accepted < len(h.out.marks) {
+		h.becomeFull(c, now)
+	}
+	for _, m := range h.out.marks {
+		if m.watch != nil {
+			m.watch.cell.trim(h)
+		}
+	}
+}
+
+// given notes that a watcher has a frame.
+func (h *Hub) given(m mark, now time.Time) {
+	w := m.watch
+	w.remember(m.frame.sequence, m.frame.events)
+	h.metrics.Frames.Inc()
+	if m.baseline {
+		w.becomeCurrent()
+		return
+	}
+	m.frame.left--
+	w.at++
+	for _, arrived := range m.frame.arrivals {
+		if !arrived.IsZero() {
+			h.metrics.Latency.observe(now.Sub(arrived))
+		}
+	}
+}
+
+// becomeFull lets states conflate until the socket drains.
+func (h *Hub) becomeFull(c *Client, now time.Time) {
+	c.full, c.fullSince = true, now
+	h.metrics.SlowReaders.Inc()
+	for _, w := range c.watches {
+		w.becomeStale()
+		w.cell.trim(h)
+	}
+}
+
+func (h *Hub) slowReader(c *Client, why string) {
+	const code = starlingv1.CloseCode_SLOW_READER
+	c.conn.Close(code, h.hubs.config.CloseReason(code, why))
+	h.metrics.SlowClosed.Inc()
+	h.remove(c)
+}
+
+func (h *Hub) closeClient(c *Client, code starlingv1.CloseCode, reason string) {
+	if !c.full {
+		c.queued = true
+		h.flush(c, time.Now())
+	}
+	c.conn.Close(code, reason)
+	h.remove(c)
+}
+
+// append appends the message as a websocket frame.
+func (p *privateMessage) append(dst []byte, json bool) []byte {
+	if json {
+		m := p.message
+		if m == nil {
+			m = &starlingv1.ServerMessage{Kind: &starlingv1.ServerMessage_Outcome{Outcome: p.outcome}}
+		}
+		return append(dst, encodeJSON(m)...)
+	}
+	if p.outcome != nil {
+		size := p.outcome.SizeVT()
+		dst = conn.AppendHeader(dst, conn.OpBinary, 1+protowire.SizeVarint(uint64(size))+size)
+		dst = append(dst, tagServerOutcome)
+		dst = protowire.AppendVarint(dst, uint64(size))
+		return appendMarshal(dst, size, p.outcome.MarshalToSizedBufferVT)
+	}
+	size := p.message.SizeVT()
+	dst = conn.AppendHeader(dst, conn.OpBinary, size)
+	return appendMarshal(dst, size, p.message.MarshalToSizedBufferVT)
+}
+
+func appendMarshal(dst []byte, size int, marshal func([]byte) (int, error)) []byte {
+	start := len(dst)
+	for cap(dst) < start+size {
+		dst = append(dst[:cap(dst)], 0)
+	}
+	dst = dst[:start+size]
+	// It fails for a buffer too small only.
+	_, _ = marshal(dst[start:])
+	return dst
+}
+
+func appendUnwatched(dst []byte, key cellKey, json bool) []byte {
+	var f frame
+	f.begin(frameHead{cell: key.cell, place: key.place, unwatched: true})
+	f.end()
+	return append(dst, f.bytes(json)...)
+}

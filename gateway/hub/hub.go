@@ -1,0 +1,236 @@
+package hub
+
+import (
+	"sync"
+	"time"
+
+	"github.com/starling-vr/starling/pubsub"
+	"github.com/starling-vr/starling/world"
+)
+
+// Hub is one goroutine's share of the cells and clients.
+type Hub struct {
+	hubs    *Hubs
+	index   int
+	metrics *Metrics
+
+	inbox   inbox
+	wake    chan struct{}
+	stop    chan struct{}
+	stopped chan struct{}
+
+	cells    map[cellKey]*cell
+	byShard  map[world.ShardID]map[*cell]struct{}
+	clients  map[*Client]struct{}
+	avatars  map[world.EntityID]*Client
+	recount  map[cellKey]struct{} // cells whose number of watchers changed
+	requests map[uint64]*cell
+	request  uint64
+
+	due    []*Client // in the order in which they are due
+	head   int
+	urgent []*Client
+	pace   pace
+
+	sightings  []sightingOf
+	freeFrames []*frame
+	disk       []world.Cell
+	steps      []byte // scratch of baselines
+	out        output
+}
+
+type sightingOf struct {
+	client *Client
+	at     sighting
+}
+
+// inbox is where other goroutines leave work. Swapped whole.
+type inbox struct {
+	mu       sync.Mutex
+	messages []pubsub.Message
+	private  []privateMessage
+	calls    []func()
+
+	// The hub's side of the swap.
+	takenMessages []pubsub.Message
+	takenPrivate  []privateMessage
+	takenCalls    []func()
+}
+
+func newHub(s *Hubs, index int) *Hub {
+	return &Hub{
+		hubs: s, index: index, metrics: s.metrics,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+		cells: make(map[cellKey]*cell), byShard: make(map[world.ShardID]map[*cell]struct{}),
+		clients: make(map[*Client]struct{}), avatars: make(map[world.EntityID]*Client),
+		recount: make(map[cellKey]struct{}), requests: make(map[uint64]*cell),
+		pace: newPace(s.config.FlushShare),
+	}
+}
+
+func (h *Hub) wakeUp() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// message leaves a message of the bus; wakeUp follows after the batch.
+func (h *Hub) message(m *pubsub.Message) {
+	h.inbox.mu.Lock()
+	h.inbox.messages = append(h.inbox.messages, *m)
+	h.inbox.mu.Unlock()
+}
+
+func (h *Hub) enqueue(p privateMessage) {
+	h.inbox.mu.Lock()
+	h.inbox.private = append(h.inbox.private, p)
+	h.inbox.mu.Unlock()
+	h.wakeUp()
+}
+
+func (h *Hub) call(f func()) {
+	h.inbox.mu.Lock()
+	h.inbox.calls = append(h.inbox.calls, f)
+	h.inbox.mu.Unlock()
+	h.wakeUp()
+}
+
+// tickEvery is the pace of what is not driven by messages.
+const tickEvery = 50 * time.Millisecond
+
+func (h *Hub) run() {
+	defer close(h.stopped)
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	ticks := 0
+	for {
+		select {
+		case <-h.stop:
+			return
+		case <-h.wake:
+		case <-timer.C:
+		case <-ticker.C:
+			ticks++
+			h.tick(ticks, time.Now())
+		}
+		h.take()
+		now := time.Now()
+		h.flushDue(now)
+		timer.Reset(h.untilDue(time.Now()))
+	}
+}
+
+// take works through the inbox: calls, then messages of the bus, then private
+// messages, in the order in which they came.
+func (h *Hub) take() {
+	in := &h.inbox
+	in.mu.Lock()
+	messages, private, calls := in.messages, in.private, in.calls
+	in.messages, in.private, in.calls = in.takenMessages[:0], in.takenPrivate[:0], in.takenCalls[:0]
+	in.mu.Unlock()
+	for _, f := range calls {
+		f()
+	}
+	now := time.Now()
+	for i := range messages {
+		h.busMessage(&messages[i], now)
+	}
+	h.followSightings()
+	for i := range private {
+		h.private(private[i])
+	}
+	clear(messages)
+	clear(private)
+	clear(calls)
+	in.takenMessages, in.takenPrivate, in.takenCalls = messages[:0], private[:0], calls[:0]
+}
+
+func (h *Hub) private(p privateMessage) {
+	c := p.client
+	if now := c.hub.Load(); now != h {
+		now.enqueue(p)
+		return
+	}
+	if c.gone {
+		return
+	}
+	c.messages = append(c.messages, p)
+	if len(c.messages) > h.hubs.config.MaxBacklog {
+		h.slowReader(c, "answers pile up unread")
+		return
+	}
+	h.queue(c, time.Now())
+}
+
+// tick runs each tickEvery.
+func (h *Hub) tick(ticks int, now time.Time) {
+	h.pace.tick(now)
+	for _, c := range h.cells {
+		if !c.retryAt.IsZero() && !now.Before(c.retryAt) {
+			c.retryAt = time.Time{}
+			h.sendRead(c)
+		}
+	}
+	if ticks%5 != 0 { // a quarter of a second
+		return
+	}
+	for key := range h.recount {
+		if c := h.cells[key]; c != nil && len(c.watchers) > 0 {
+			h.hubs.table.count(h.index, key, uint32(len(c.watchers)))
+		}
+		delete(h.recount, key)
+	}
+	for _, c := range h.cells {
+		h.result(c, c.reader.Tick(now), now)
+		c.forgetEvents(now)
+		if len(c.watchers) == 0 && now.Sub(c.emptyAt) > h.hubs.config.CellLinger {
+			h.closeCell(c)
+		}
+	}
+	h.followSightings()
+	if ticks%20 == 0 {
+		h.sweep(now)
+	}
+}
+
+// sweep ends the connections that take nothing for too long.
+func (h *Hub) sweep(now time.Time) {
+	for c := range h.clients {
+		if !c.full {
+			continue
+		}
+		stuckSince := c.fullSince
+		if progress := c.conn.LastProgress(); progress.After(stuckSince) {
+			stuckSince = progress
+		}
+		if now.Sub(stuckSince) >= h.hubs.config.SlowReader {
+			h.slowReader(c, "takes nothing")
+		}
+	}
+}
+
+func (h *Hub) newFrame() *frame {
+	if n := len(h.freeFrames); n > 0 {
+		f := h.freeFrames[n-1]
+		h.freeFrames = h.freeFrames[:n-1]
+		return f
+	}
+	return &frame{}
+}
+
+// Bounds of what is kept of frames for the next ones.
+const (
+	maxFreeFrames = 256
+	maxFreeBytes  = 16 << 10
+)
+
+func (h *Hub) freeFrame(f *frame) {
+	if len(h.freeFrames) < maxFreeFrames && cap(f.buffer) <= maxFreeBytes {
+		f.json = nil
+		clear(f.arrivals)
+		h.freeFrames = append(h.freeFrames, f)
+	}
+}

@@ -1,0 +1,174 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/starling-vr/starling/pubsub"
+	"github.com/starling-vr/starling/world"
+)
+
+// openCell starts to watch a cell.
+func (h *Hub) openCell(key cellKey) *cell {
+	shard := h.hubs.config.Shards.Shard(key.place, key.cell)
+	c := &cell{key: key, shard: shard, image: newImage(),
+		reader: pubsub.NewCellReader(shard, key.cell, pubsub.CellReaderConfig{})}
+	h.cells[key] = c
+	of := h.byShard[shard]
+	if of == nil {
+		of = make(map[*cell]struct{})
+		h.byShard[shard] = of
+	}
+	of[c] = struct{}{}
+	if h.hubs.table.add(h.index, key, shard) {
+		h.watching(key, time.Now())
+	}
+	return c
+}
+
+func (h *Hub) closeCell(c *cell) {
+	delete(h.cells, c.key)
+	delete(h.requests, c.request)
+	of := h.byShard[c.shard]
+	delete(of, c)
+	if len(of) == 0 {
+		delete(h.byShard, c.shard)
+	}
+	h.hubs.table.remove(h.index, c.key)
+}
+
+func (h *Hub) watching(key cellKey, now time.Time) {
+	if c := h.cells[key]; c != nil {
+		h.result(c, c.reader.Watching(now), now)
+	}
+}
+
+func (h *Hub) lost(key cellKey) {
+	if c := h.cells[key]; c != nil {
+		c.reader.Lost()
+	}
+}
+
+func (h *Hub) busMessage(m *pubsub.Message, now time.Time) {
+	c := h.cells[cellKey{m.Shard.Place, m.Cell}]
+	if c == nil {
+		return
+	}
+	h.result(c, c.reader.Message(*m, now), now)
+}
+
+func (h *Hub) baseline(m pubsub.Message) {
+	now := time.Now()
+	if c := h.cells[cellKey{m.Shard.Place, m.Cell}]; c != nil {
+		c.retryAt = time.Time{}
+		h.result(c, c.reader.Baseline(m, now), now)
+		h.followSightings()
+	}
+}
+
+func (h *Hub) digest(d pubsub.Digest) {
+	of := h.byShard[d.Shard]
+	if len(of) == 0 {
+		return
+	}
+	now := time.Now()
+	for i := range d.Cells {
+		named := &d.Cells[i]
+		c := h.cells[cellKey{d.Shard.Place, named.Cell}]
+		if c == nil {
+			continue
+		}
+		h.result(c, c.reader.Digest(d.Fence, named.Sequence, now), now)
+		if named.Watchers != 0 && named.Watchers != c.total {
+			c.total, c.totalNew = named.Watchers, true
+			c.dropBaseline()
+			h.touch(c, now, now)
+		}
+	}
+	for c := range of { // those not named learn of a new owner
+		h.result(c, c.reader.Digest(d.Fence, 0, now), now)
+	}
+	h.followSightings()
+}
+
+// result does what a cell's reader decided.
+func (h *Hub) result(c *cell, r pubsub.CellResult, now time.Time) {
+	for i := range r.Apply {
+		m := &r.Apply[i]
+		if m.Baseline {
+			c.replace(m, now, h.see)
+		} else {
+			c.advance(m, now, h.see)
+		}
+	}
+	if n := len(r.Apply); n > 0 {
+		arrived := r.Apply[n-1].Arrived
+		if arrived.IsZero() {
+			arrived = now
+		}
+		c.trim(h)
+		h.touch(c, now, arrived)
+	}
+	if r.Read {
+		h.sendRead(c)
+	}
+}
+
+// touch queues all who watch the cell.
+func (h *Hub) touch(c *cell, now, arrived time.Time) {
+	if !c.live {
+		return
+	}
+	due := h.pace.due(now, arrived, h.hubs.config.Deadline)
+	for _, w := range c.watchers {
+		h.queueAt(w.client, now, due)
+	}
+}
+
+func (h *Hub) see(s sighting) {
+	if c := h.avatars[s.avatar]; c != nil && c.place == s.place {
+		h.sightings = append(h.sightings, sightingOf{c, s})
+	}
+}
+
+// followSightings comes after the cells: it changes who watches them.
+func (h *Hub) followSightings() {
+	for _, s := range h.sightings {
+		if !s.client.gone && s.client.hub.Load() == h {
+			h.sighted(s.client, s.at.cell, s.at.version)
+		}
+	}
+	h.sightings = h.sightings[:0]
+}
+
+// sendRead asks the owner for a baseline.
+func (h *Hub) sendRead(c *cell) {
+	delete(h.requests, c.request)
+	h.request++
+	c.request = h.request<<8 | uint64(h.index+1)
+	h.requests[c.request] = c
+	c.reader.Requested(c.request)
+	h.hubs.config.ReadCell(c.shard, c.key.cell, c.request)
+	h.metrics.CellReads.Inc()
+}
+
+// readRetry is how long to wait after an owner said that it is not there.
+const readRetry = 50 * time.Millisecond
+
+func (h *Hub) readRefused(request uint64) {
+	if c := h.requests[request]; c != nil && c.reader.State() == pubsub.CellReading {
+		c.retryAt = time.Now().Add(readRetry)
+	}
+}
+
+func (h *Hub) readAgain(affected func(world.ShardID) bool) {
+	for shard, of := range h.byShard {
+		if !affected(shard) {
+			continue
+		}
+		for c := range of {
+			if c.reader.State() == pubsub.CellReading {
+				h.sendRead(c)
+			}
+		}
+	}
+}
