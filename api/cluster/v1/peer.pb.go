@@ -1172,6 +1172,7 @@ type ControlReply struct {
 	Registration  *Registration          `protobuf:"bytes,5,opt,name=registration,proto3" json:"registration,omitempty"`      // of Claim: what was current before (or is, for resume)
 	Attached      *Attached              `protobuf:"bytes,6,opt,name=attached,proto3" json:"attached,omitempty"`
 	Place         *v1.Place              `protobuf:"bytes,7,opt,name=place,proto3" json:"place,omitempty"`
+	Generation    uint64                 `protobuf:"varint,8,opt,name=generation,proto3" json:"generation,omitempty"` // of Claim: of the session that claimed; give it in Attach.generation
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1253,6 +1254,13 @@ func (x *ControlReply) GetPlace() *v1.Place {
 		return x.Place
 	}
 	return nil
+}
+
+func (x *ControlReply) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
 }
 
 type Attached struct {
@@ -2262,7 +2270,7 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\"\"\n" +
 	"\x06Detach\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\"\v\n" +
-	"\tPlaceInfo\"\xce\x02\n" +
+	"\tPlaceInfo\"\xee\x02\n" +
 	"\fControlReply\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x06R\arequest\x12%\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x11.starling.v1.CodeR\x04code\x12\x18\n" +
@@ -2270,7 +2278,10 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\bmoved_to\x18\x04 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\amovedTo\x12E\n" +
 	"\fregistration\x18\x05 \x01(\v2!.starling.cluster.v1.RegistrationR\fregistration\x129\n" +
 	"\battached\x18\x06 \x01(\v2\x1d.starling.cluster.v1.AttachedR\battached\x12(\n" +
-	"\x05place\x18\a \x01(\v2\x12.starling.v1.PlaceR\x05place\"\xce\x01\n" +
+	"\x05place\x18\a \x01(\v2\x12.starling.v1.PlaceR\x05place\x12\x1e\n" +
+	"\n" +
+	"generation\x18\b \x01(\x04R\n" +
+	"generation\"\xce\x01\n" +
 	"\bAttached\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x16\n" +
 	"\x06avatar\x18\x02 \x01(\x06R\x06avatar\x12\x1f\n" +
