@@ -1,0 +1,15 @@
+export * from "./actions.js";
+export { Backoff, type BackoffOptions } from "./backoff.js";
+export { Client, type ClientEvents, type ClientState, type Target } from "./client.js";
+export { ServerClock, systemScheduler, type Scheduler } from "./clock.js";
+export { codeName, isApplied, isRetryable, readClose, type CloseVerdict } from "./codes.js";
+export { jsonCodec, protoCodec, type Codec } from "./codec.js";
+export { Motion, type MotionOptions } from "./motion.js";
+export type { ClientOptions, TokenSource } from "./options.js";
+export { ClosedError, Pipeline, QueueFullError, SessionLostError, type ActionFunction } from "./pipeline.js";
+export type { Socket, SocketClose, SocketMessage, WebSocketConstructor } from "./socket.js";
+export { metresPerDegree, Track, type TrackOptions } from "./track.js";
+export { fromAttributes, type AttributeValue } from "./values.js";
+export { compareVersions, type VersionLike } from "./version.js";
+export { World, type Entity, type SeenEvent, type WatchedCell, type WorldEvents } from "./world.js";
+export * from "./gen/api/starling/v1/client_pb.js";
