@@ -1,0 +1,132 @@
+// Package redis is a world.Log in Redis 7.0 or later, standalone or Cluster.
+//
+// A shard has a stream with one entry a batch (id SEQUENCE-EPOCH), a tail and a
+// snapshot, all in one slot. A small Redis function checks the tail and appends,
+// atomically. No command is sent again by itself after its reply was lost.
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/starling-vr/starling/internal/redisnodes"
+	"github.com/starling-vr/starling/world"
+)
+
+// Config says where the log is kept, and how safely.
+type Config struct {
+	redisnodes.Config
+	// Durability is what a commit survives. Default memory.
+	Durability world.Durability
+	// Timeout bounds a command whose context ends later. Past it the fate of
+	// the command is unknown. Default 2 s.
+	Timeout time.Duration
+	// ReplicaTimeout is how long to wait for a replica at replicated. Default 1 s.
+	ReplicaTimeout time.Duration
+	// Prefix stands before all keys. Default "starling".
+	Prefix string
+	// Logger hears of settings that are legal but dangerous. Default: none.
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.Durability == "" {
+		c.Durability = world.DurabilityMemory
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 2 * time.Second
+	}
+	if c.ReplicaTimeout <= 0 {
+		c.ReplicaTimeout = time.Second
+	}
+	if c.Prefix == "" {
+		c.Prefix = "starling"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Log is a world.Log in Redis.
+type Log struct {
+	config  Config
+	nodes   *redisnodes.Nodes
+	writers writers
+
+	mu      sync.RWMutex
+	closed  bool
+	running sync.WaitGroup // calls, and refreshing of the table of slots
+}
+
+var _ world.Log = (*Log)(nil)
+
+// Open connects, checks that every master's settings can keep what
+// config.Durability promises (a *SettingError says which cannot), and loads the
+// functions.
+func Open(ctx context.Context, config Config) (*Log, error) {
+	config.setDefaults()
+	if _, err := world.ParseDurability(string(config.Durability)); err != nil {
+		return nil, err
+	}
+	nodes, err := redisnodes.Connect(ctx, config.Config)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{config: config, nodes: nodes}
+	l.writers.log = l
+	if err := l.prepare(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *Log) prepare(ctx context.Context) error {
+	for _, address := range l.nodes.Masters() {
+		if err := l.checkSettings(ctx, address); err != nil {
+			return err
+		}
+		if err := l.loadFunctions(ctx, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Durability is what "committed" means here.
+func (l *Log) Durability() world.Durability { return l.config.Durability }
+
+// Close waits for what is under way.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	was := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if was {
+		return nil
+	}
+	l.running.Wait()
+	l.writers.close()
+	return l.nodes.Close()
+}
+
+// enter counts a call, unless the log is closed.
+func (l *Log) enter() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return unavailable(redisnodes.ErrClosed)
+	}
+	l.running.Add(1)
+	return nil
+}
+
+func unavailable(why error) error {
+	if errors.Is(why, world.ErrUnavailable) {
+		return why
+	}
+	return fmt.Errorf("%w: %w", world.ErrUnavailable, why)
+}
