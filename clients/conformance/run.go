@@ -40,7 +40,6 @@ type run struct {
 
 	current *connection // of the script's goroutine
 	since   time.Time   // end of the step before
-	issued  int
 }
 
 // Result says how a run went.
