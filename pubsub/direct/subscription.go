@@ -2,20 +2,18 @@ package direct
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/starling-vr/starling/pubsub"
+	"github.com/starling-vr/starling/pubsub/internal/fanout"
 	"github.com/starling-vr/starling/world"
 )
 
 // subscription keeps a queue of wishes, which its own goroutine carries out:
 // Watch returns at once, and confirmations come from outside of it.
 type subscription struct {
-	broker  *Broker
-	handler pubsub.Handler
-	wake    chan struct{}
-
-	closed atomic.Bool
+	broker     *Broker
+	subscriber *fanout.Subscriber
+	wake       chan struct{}
 
 	mu     sync.Mutex
 	wishes []wish
@@ -34,12 +32,12 @@ type wish struct {
 }
 
 func newSubscription(b *Broker, h pubsub.Handler) *subscription {
-	return &subscription{broker: b, handler: h, wake: make(chan struct{}, 1), watched: make(map[place]struct{})}
+	return &subscription{broker: b, subscriber: fanout.NewSubscriber(h), wake: make(chan struct{}, 1), watched: make(map[place]struct{})}
 }
 
 // Watch is described at pubsub.Subscription.
 func (s *subscription) Watch(shard world.ShardID, cell world.Cell, watchers uint32) {
-	if s.closed.Load() {
+	if s.subscriber.Closed() {
 		return
 	}
 	s.mu.Lock()
@@ -51,7 +49,7 @@ func (s *subscription) Watch(shard world.ShardID, cell world.Cell, watchers uint
 // Close ends the subscription. A callback that is running may still finish
 // after it returns.
 func (s *subscription) Close() {
-	s.closed.Store(true)
+	s.subscriber.Close()
 	s.signal()
 }
 
@@ -66,7 +64,7 @@ func (s *subscription) run() {
 	defer s.leave()
 	var wishes []wish
 	for range s.wake {
-		if s.closed.Load() {
+		if s.subscriber.Closed() {
 			return
 		}
 		wishes = s.take(wishes)
@@ -85,20 +83,12 @@ func (s *subscription) take(empty []wish) (wishes []wish) {
 }
 
 func (s *subscription) apply(w wish) {
-	if _, known := s.watched[w.place]; !known && w.watchers == 0 {
-		return
-	}
-	bd := s.broker.lock(w.shard, true)
-	defer bd.mu.Unlock()
-	if bd.set(s, w.cell, w.watchers) {
+	if w.watchers > 0 {
 		s.watched[w.place] = struct{}{}
-		s.handler.Watching(w.shard, w.cell)
-		return
-	}
-	if w.watchers == 0 {
+	} else {
 		delete(s.watched, w.place)
-		s.broker.removeIfEmpty(bd)
 	}
+	s.broker.boards.Watch(s.subscriber, w.shard, w.cell, w.watchers)
 }
 
 func (s *subscription) leave() {

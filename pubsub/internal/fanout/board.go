@@ -1,4 +1,4 @@
-package direct
+package fanout
 
 import (
 	"sync"
@@ -8,8 +8,7 @@ import (
 )
 
 // board is who watches what in one shard. Its lock is held while callbacks
-// run, which orders them; Watch never takes it, so that a handler that takes a
-// lock of its own may call Watch under the same lock.
+// run, which orders them.
 type board struct {
 	shard world.ShardID
 
@@ -19,11 +18,11 @@ type board struct {
 	members []*member
 }
 
-// member is a subscription in one shard.
+// member is a subscriber in one shard.
 type member struct {
-	subscription *subscription
-	cells        int              // that it watches
-	pending      []pubsub.Message // of the batch being published
+	subscriber *Subscriber
+	cells      int              // that it watches
+	pending    []pubsub.Message // of the batch being published
 }
 
 type watch struct {
@@ -43,8 +42,8 @@ func (bd *board) publish(batch []pubsub.Message) {
 	}
 	for _, m := range bd.members {
 		if len(m.pending) > 0 {
-			if !m.subscription.closed.Load() {
-				m.subscription.handler.Messages(m.pending)
+			if !m.subscriber.closed.Load() {
+				m.subscriber.handler.Messages(m.pending)
 			}
 			clear(m.pending)
 			m.pending = m.pending[:0]
@@ -59,8 +58,8 @@ func (bd *board) publishDigest(digest pubsub.Digest) {
 		}
 	}
 	for _, m := range bd.members {
-		if !m.subscription.closed.Load() {
-			m.subscription.handler.Digest(digest)
+		if !m.subscriber.closed.Load() {
+			m.subscriber.handler.Digest(digest)
 		}
 	}
 }
@@ -75,10 +74,10 @@ func (bd *board) total(cell world.Cell) uint32 {
 
 // set makes s watch the cell for so many (0: no more) and says whether it is
 // new there.
-func (bd *board) set(s *subscription, cell world.Cell, watchers uint32) (added bool) {
+func (bd *board) set(s *Subscriber, cell world.Cell, watchers uint32) (added bool) {
 	list := bd.cells[cell]
 	for i := range list {
-		if list[i].member.subscription != s {
+		if list[i].member.subscriber != s {
 			continue
 		}
 		if watchers > 0 {
@@ -98,6 +97,18 @@ func (bd *board) set(s *subscription, cell world.Cell, watchers uint32) (added b
 	return true
 }
 
+// lose tells who watches the cell that messages may be missing, and takes them
+// off.
+func (bd *board) lose(cell world.Cell) {
+	for _, w := range bd.cells[cell] {
+		if !w.member.subscriber.closed.Load() {
+			w.member.subscriber.handler.Lost(bd.shard, cell)
+		}
+		bd.drop(w.member)
+	}
+	delete(bd.cells, cell)
+}
+
 func (bd *board) keep(cell world.Cell, list []watch) {
 	if len(list) == 0 {
 		delete(bd.cells, cell)
@@ -106,13 +117,13 @@ func (bd *board) keep(cell world.Cell, list []watch) {
 	bd.cells[cell] = list
 }
 
-func (bd *board) member(s *subscription) *member {
+func (bd *board) member(s *Subscriber) *member {
 	for _, m := range bd.members {
-		if m.subscription == s {
+		if m.subscriber == s {
 			return m
 		}
 	}
-	m := &member{subscription: s}
+	m := &member{subscriber: s}
 	bd.members = append(bd.members, m)
 	return m
 }
