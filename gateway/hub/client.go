@@ -62,9 +62,10 @@ func (c *Client) SetRing(ring int) {
 	})
 }
 
-// Moved says where the avatar is, as of version.
-func (c *Client) Moved(cell world.Cell, version world.Version) {
-	c.do(func(h *Hub) { h.sighted(c, cell, version) })
+// Moved says where the avatar is after its latest outcome. Frames tell it too,
+// but not while its cell is being read again.
+func (c *Client) Moved(cell world.Cell) {
+	c.do(func(h *Hub) { h.sighted(c, cell, c.version) })
 }
 
 // Writable says that the connection's socket drained.

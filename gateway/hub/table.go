@@ -2,6 +2,7 @@ package hub
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -148,6 +149,7 @@ func (t *table) Messages(batch []pubsub.Message) {
 
 // Digest implements pubsub.Handler.
 func (t *table) Digest(d pubsub.Digest) {
+	d.Cells = slices.Clone(d.Cells) // valid during the call only
 	for _, h := range t.hubs.hubs {
 		h.call(func() { h.digest(d) })
 	}

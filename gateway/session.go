@@ -1,0 +1,417 @@
+package gateway
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/gateway/hub"
+	"github.com/starling-vr/starling/world"
+)
+
+// session is a session that is attached here: where it lives, and which of its
+// actions have no outcome yet. Those are kept, under their numbers, and sent
+// again when the owner is not there, changed, or stays silent.
+type session struct {
+	gateway     *Gateway
+	connection  *connection
+	client      *hub.Client
+	id          world.SessionID
+	participant string
+
+	// sending orders what is sent to owners. It is taken before mu, and never
+	// from a callback of an owner: that may come from within Router.Act.
+	sending sync.Mutex
+
+	mu      sync.Mutex
+	shard   world.ShardID
+	message *clusterv1.ShardId // of shard; shared, never changed
+	epoch   uint32
+	flights []flight // by number
+	timer   *time.Timer
+	waiting bool // a resend is due: nothing else is sent until then
+	pause   time.Duration
+	early   []*starlingv1.Outcome // came before the client was opened
+	cell    world.Cell            // where the avatar was last told to be
+	over    bool                  // the session ended, or lives on another connection
+}
+
+// flight is an action without an outcome.
+type flight struct {
+	number  uint64
+	raw     []byte // its encoding: the decoded one belongs to the owner
+	arrived time.Time
+	sent    time.Time
+	to      world.ShardID
+}
+
+// act takes an action of the client.
+func (s *session) act(now time.Time, in incoming, within bool) {
+	number := in.act.GetNumber()
+	if !within {
+		s.refuse(number, starlingv1.Code_RATE, "over the rate of this connection", 100*time.Millisecond)
+		return
+	}
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.mu.Lock()
+	at, known := slices.BinarySearchFunc(s.flights, number, func(f flight, n uint64) int {
+		return compareNumbers(f.number, n)
+	})
+	switch {
+	case s.over || known: // its outcome will come
+		s.mu.Unlock()
+		return
+	case len(s.flights) >= s.gateway.config.MaxInFlight:
+		s.mu.Unlock()
+		s.refuse(number, starlingv1.Code_RATE, "too many actions without an outcome", 20*time.Millisecond)
+		return
+	}
+	f := flight{number: number, raw: slices.Clone(in.raw), arrived: now, sent: now, to: s.shard}
+	s.flights = slices.Insert(s.flights, at, f)
+	hold := s.waiting
+	routed := s.routed(in.act, &f, now)
+	s.mu.Unlock()
+	if !hold {
+		s.gateway.router.Act(s.gateway.edge, routed)
+	}
+}
+
+func compareNumbers(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// routed makes the message for the owner. Called under mu.
+func (s *session) routed(act *starlingv1.Act, f *flight, now time.Time) *clusterv1.RoutedAct {
+	return &clusterv1.RoutedAct{Shard: s.message, Epoch: s.epoch, Session: uint64(s.id), Act: act,
+		AgeUs: uint32(min(now.Sub(f.arrived).Microseconds(), 1<<32-1)), DeadlineUs: uint32(s.gateway.config.Deadline.Microseconds())}
+}
+
+// refuse tells the client a refusal of the gateway's own. All are retryable.
+func (s *session) refuse(number uint64, code starlingv1.Code, message string, after time.Duration) {
+	s.gateway.metrics.refusals.WithLabelValues(code.String()).Inc()
+	s.client.Outcome(&starlingv1.Outcome{Number: number, Code: code, Message: message, RetryAfterMs: uint32(after.Milliseconds())})
+}
+
+// outcome takes an outcome of the owner.
+func (s *session) outcome(o *clusterv1.RoutedOutcome) {
+	out := o.GetOutcome()
+	if out == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	if o.MovedTo != nil && isRetryable(out.Code) {
+		s.follow(out.Number, shardOf(o.MovedTo))
+		s.mu.Unlock()
+		return
+	}
+	s.pause = 0
+	s.forget(out.Number)
+	cell := world.Cell(o.Cell)
+	moved := cell != 0 && cell != s.cell
+	if moved {
+		s.cell = cell
+	}
+	client := s.client
+	if client == nil {
+		s.early = append(s.early, out)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	if out.Code >= 100 {
+		s.gateway.metrics.refusals.WithLabelValues(out.Code.String()).Inc()
+	}
+	if moved {
+		client.Moved(cell)
+	}
+	client.Outcome(out)
+}
+
+// forget drops a flight. Called under mu.
+func (s *session) forget(number uint64) {
+	for i := range s.flights {
+		if s.flights[i].number == number {
+			s.flights = slices.Delete(s.flights, i, i+1)
+			break
+		}
+	}
+	if len(s.flights) == 0 && cap(s.flights) > 8 {
+		s.flights = nil
+	}
+}
+
+// follow sends on what a shard no longer takes because the session moved.
+// Called under mu.
+func (s *session) follow(number uint64, to world.ShardID) {
+	for i := range s.flights {
+		if f := &s.flights[i]; f.number == number && f.to != s.shard && !s.waiting {
+			return // it was sent to the new home meanwhile
+		}
+	}
+	if to == s.shard {
+		s.resendAfter(s.nextPause())
+		return
+	}
+	s.settleIn(to, 0)
+	s.resendAfter(0)
+}
+
+// settleIn notes where the session lives. Called under mu.
+func (s *session) settleIn(shard world.ShardID, epoch uint32) {
+	if shard != s.shard || s.message == nil {
+		s.message = shardMessage(shard)
+	}
+	s.shard, s.epoch = shard, epoch
+}
+
+func (s *session) home() world.ShardID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shard
+}
+
+// Bounds of the pause before an action is sent again.
+const (
+	firstResend = 5 * time.Millisecond
+	longResend  = 200 * time.Millisecond
+)
+
+// nextPause backs off. Called under mu.
+func (s *session) nextPause() time.Duration {
+	s.pause = max(firstResend, min(2*s.pause, longResend))
+	return s.pause
+}
+
+// resendAfter makes all actions without outcome go out again, in order, and
+// holds new ones until then. Called under mu.
+func (s *session) resendAfter(pause time.Duration) {
+	if s.waiting && pause > 0 {
+		return
+	}
+	s.waiting = true
+	if s.timer == nil {
+		s.timer = time.AfterFunc(pause, s.resend)
+		return
+	}
+	s.timer.Reset(pause)
+}
+
+func (s *session) resend() {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	now := time.Now()
+	s.mu.Lock()
+	s.waiting = false
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	again := make([]*clusterv1.RoutedAct, 0, len(s.flights))
+	for i := range s.flights {
+		f := &s.flights[i]
+		act := starlingv1.ActFromVTPool()
+		if act.UnmarshalVT(f.raw) != nil {
+			continue // it was decoded once: cannot happen
+		}
+		f.sent, f.to = now, s.shard
+		again = append(again, s.routed(act, f, now))
+	}
+	s.mu.Unlock()
+	s.gateway.metrics.resent.Add(float64(len(again)))
+	for _, routed := range again {
+		s.gateway.router.Act(s.gateway.edge, routed)
+	}
+}
+
+// notMine: the owner that was asked does not serve the shard now.
+func (s *session) notMine(n *clusterv1.NotMine, _ time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || len(s.flights) == 0 || n.Shard != nil && shardOf(n.Shard) != s.shard {
+		return
+	}
+	s.resendAfter(s.nextPause())
+}
+
+// arrived: a hand-over brought the session to another shard.
+func (s *session) arrived(n *clusterv1.SessionNotice) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	to := shardOf(n.Shard)
+	elsewhere := to != s.shard
+	s.settleIn(to, n.Epoch)
+	if elsewhere && len(s.flights) > 0 {
+		s.resendAfter(0)
+	}
+	client, cell := s.client, world.Cell(n.Cell)
+	if cell != 0 {
+		s.cell = cell
+	}
+	s.mu.Unlock()
+	if client != nil && cell != 0 {
+		client.Moved(cell)
+	}
+}
+
+// ended: the session is over.
+func (s *session) ended(why clusterv1.SessionClosed_Why) {
+	if why == clusterv1.SessionClosed_MOVED {
+		return
+	}
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	code, reason := ending(why)
+	s.connection.close(code, reason)
+}
+
+// routeChanged: the shard may have another owner.
+func (s *session) routeChanged(affected func(world.ShardID) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over && len(s.flights) > 0 && affected(s.shard) {
+		s.pause = 0
+		s.resendAfter(0)
+	}
+}
+
+// lookAfter gives up actions that nobody answers, and asks again for those of
+// silent owners.
+func (s *session) lookAfter(now time.Time) {
+	config := &s.gateway.config
+	s.mu.Lock()
+	if len(s.flights) == 0 || s.over || s.client == nil {
+		s.mu.Unlock()
+		return
+	}
+	var given []uint64
+	silent := false
+	s.flights = slices.DeleteFunc(s.flights, func(f flight) bool {
+		if now.Sub(f.arrived) >= config.RouteTime {
+			given = append(given, f.number)
+			return true
+		}
+		silent = silent || now.Sub(f.sent) >= config.ResendAfter
+		return false
+	})
+	if silent {
+		s.resendAfter(s.nextPause())
+	}
+	s.mu.Unlock()
+	for _, number := range given {
+		s.refuse(number, starlingv1.Code_UNAVAILABLE, "the shard is moving or its owner was lost", longResend)
+	}
+}
+
+// disconnected: the websocket is gone.
+func (s *session) disconnected() {
+	s.mu.Lock()
+	over := s.over
+	s.over = true
+	s.flights = nil
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	shard := s.shard
+	s.mu.Unlock()
+	s.client.Remove()
+	mine := s.gateway.sessions.remove(s)
+	if !over && mine {
+		s.gateway.detach(s.id, shard)
+	}
+}
+
+// detach tells the owner that the connection broke: the resume time runs. The
+// answer does not matter.
+func (g *Gateway) detach(id world.SessionID, shard world.ShardID) {
+	number, _ := g.requests.open()
+	g.requests.close(number)
+	g.router.Control(g.edge, &clusterv1.Control{Request: number, Shard: shardMessage(shard),
+		Kind: &clusterv1.Control_Detach{Detach: &clusterv1.Detach{Session: uint64(id)}}})
+}
+
+// sessionTable finds sessions by id, without one lock for all.
+type sessionTable struct {
+	stripes [64]sessionStripe
+}
+
+type sessionStripe struct {
+	mu       sync.RWMutex
+	sessions map[world.SessionID]*session
+	_        [32]byte // apart from the next one's cache line
+}
+
+func (t *sessionTable) stripe(id world.SessionID) *sessionStripe { return &t.stripes[id%64] }
+
+func (t *sessionTable) get(id world.SessionID) *session {
+	st := t.stripe(id)
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	return st.sessions[id]
+}
+
+// put makes s the one under its id and gives the one before.
+func (t *sessionTable) put(s *session) (before *session) {
+	st := t.stripe(s.id)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	before = st.sessions[s.id]
+	if st.sessions == nil {
+		st.sessions = make(map[world.SessionID]*session)
+	}
+	st.sessions[s.id] = s
+	return before
+}
+
+// remove takes s out and says whether it was in.
+func (t *sessionTable) remove(s *session) bool {
+	st := t.stripe(s.id)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.sessions[s.id] != s {
+		return false
+	}
+	delete(st.sessions, s.id)
+	return true
+}
+
+func (t *sessionTable) each(f func(*session)) {
+	var all []*session
+	for i := range t.stripes {
+		st := &t.stripes[i]
+		st.mu.RLock()
+		for _, s := range st.sessions {
+			all = append(all, s)
+		}
+		st.mu.RUnlock()
+	}
+	for _, s := range all {
+		f(s)
+	}
+}
+
+func (t *sessionTable) len() (n int) {
+	for i := range t.stripes {
+		st := &t.stripes[i]
+		st.mu.RLock()
+		n += len(st.sessions)
+		st.mu.RUnlock()
+	}
+	return n
+}
