@@ -23,6 +23,7 @@ type Link struct {
 	id      string
 	current atomic.Pointer[session]
 	serving sync.Mutex // held while a stream is served: the next one waits for it
+	streams uint64     // so far; guarded by serving
 
 	// Value is for the handler's own use, set in Up at the first time.
 	Value any
@@ -34,6 +35,14 @@ func (l *Link) ID() string { return l.id }
 // Up says whether a stream is open.
 func (l *Link) Up() bool { return l.current.Load() != nil }
 
+// Generation numbers the streams of the link, from 1; 0: none is open.
+func (l *Link) Generation() uint64 {
+	if s := l.current.Load(); s != nil {
+		return s.generation
+	}
+	return 0
+}
+
 // Peer is what the other process said of itself, nil while there is no stream.
 func (l *Link) Peer() *clusterv1.PeerHello {
 	if s := l.current.Load(); s != nil {
@@ -44,13 +53,27 @@ func (l *Link) Peer() *clusterv1.PeerHello {
 
 // Send encodes m and queues it. The message is the caller's again on return.
 // Errors are ErrDown and ErrFull: then the peer will not get it.
-func (l *Link) Send(kind Kind, m Message) error {
+func (l *Link) Send(kind Kind, m Message) error { return l.send(kind, m, 1) }
+
+// SendBulk is Send for what is large and can be asked for again: it leaves half
+// of the queue to everything else.
+func (l *Link) SendBulk(kind Kind, m Message) error { return l.send(kind, m, 2) }
+
+// Cut breaks the stream, because the peer missed something that it must not
+// miss: both sides start again from Up.
+func (l *Link) Cut(why error) {
+	if s := l.current.Load(); s != nil {
+		s.cut(why)
+	}
+}
+
+func (l *Link) send(kind Kind, m Message, share int) error {
 	s := l.current.Load()
 	if s == nil {
 		l.mesh.metrics.refused.down.Inc()
 		return ErrDown
 	}
-	err := s.queue.add(kind, m)
+	err := s.queue.add(kind, m, share)
 	switch err {
 	case nil:
 	case ErrDown:
@@ -70,6 +93,7 @@ func (l *Link) serve(ctx context.Context, stream rawStream, hello *clusterv1.Pee
 	}
 	done := make(chan struct{})
 	l.serving.Lock()
+	l.streams++
 	s := newSession(ctx, l, stream, hello)
 	m := l.mesh
 	started := m.start(func() {

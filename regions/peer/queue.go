@@ -39,8 +39,9 @@ func newQueue(maxBytes, frameBytes int, maxAge time.Duration) *queue {
 	return &queue{maxBytes: maxBytes, frameBytes: frameBytes, maxAge: maxAge, wake: make(chan struct{}, 1)}
 }
 
-// add encodes m into the queue. m is the caller's again on return.
-func (q *queue) add(kind Kind, m Message) error {
+// add encodes m into the queue, if no more than maxBytes/share wait then. m is
+// the caller's again on return.
+func (q *queue) add(kind Kind, m Message, share int) error {
 	size := m.SizeVT()
 	total, _ := envelopeSize(kind, size)
 	q.mu.Lock()
@@ -48,7 +49,7 @@ func (q *queue) add(kind Kind, m Message) error {
 		q.mu.Unlock()
 		return ErrDown
 	}
-	if q.bytes > 0 && (q.bytes+total > q.maxBytes || time.Since(q.frames[0].since) > q.maxAge) {
+	if q.bytes > 0 && (q.bytes+total > q.maxBytes/share || time.Since(q.frames[0].since) > q.maxAge) {
 		q.mu.Unlock()
 		return ErrFull
 	}

@@ -24,6 +24,8 @@ type session struct {
 	peer   *clusterv1.PeerHello
 	queue  *queue
 
+	generation uint64
+
 	ctx      context.Context
 	cut      context.CancelCauseFunc
 	received atomic.Uint64 // frames, for the watch over silence
@@ -38,7 +40,7 @@ var (
 
 func newSession(ctx context.Context, l *Link, stream rawStream, hello *clusterv1.PeerHello) *session {
 	c := l.mesh.options.Config
-	s := &session{link: l, stream: stream, peer: hello, queue: newQueue(c.QueueBytes, c.FrameBytes, c.QueueAge)}
+	s := &session{link: l, stream: stream, peer: hello, generation: l.streams, queue: newQueue(c.QueueBytes, c.FrameBytes, c.QueueAge)}
 	s.ctx, s.cut = context.WithCancelCause(ctx)
 	return s
 }
