@@ -154,8 +154,11 @@ func (p *Policy) account(item *Item) {
 			t.guaranteedMisses++
 		}
 	}
-	if f.estimate.record(ran) {
-		f.classify()
+	if item.guaranteed {
+		f.chargeOverrun(ran)
+	}
+	if f.estimate.record(ran) && f.classify() {
+		p.reclassified(f)
 	}
 }
 

@@ -24,3 +24,6 @@ func (b *tokenBucket) conforms(now Instant) bool {
 }
 
 func (b *tokenBucket) take() { b.tokens = max(b.tokens-1, 0) }
+
+// charge takes n more tokens, down to the debt of a second.
+func (b *tokenBucket) charge(n float64) { b.tokens = max(b.tokens-n, -max(b.rate, b.burst)) }

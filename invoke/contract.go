@@ -29,8 +29,9 @@ type Contract struct {
 // Bounds limit a function's queue. What does not fit is refused with a
 // retryable Refusal.
 type Bounds struct {
-	// Count is the most invocations that may wait. Default: 4096, or four
-	// bursts if that is more. Too large a bound turns overload into waiting.
+	// Count is the most invocations that may wait. Burst + Rate x Deadline of
+	// them are kept for what is within the guarantee. Default: 4096, or four times
+	// that if it is more. Too large a bound turns overload into waiting.
 	Count int
 	// Age is the longest that an invocation may wait, counted from Submit.
 	// Default: 1 s.

@@ -22,6 +22,7 @@ func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
 	f := &Function{spec: spec, policy: p, deployedAt: now}
 	c := &f.spec.Contract
 	f.bucket = newTokenBucket(c.Rate, c.Burst, now)
+	f.reserve = c.reserve()
 	f.senders.seed = [2]uint64{p.random.Uint64(), p.random.Uint64()}
 	f.estimate.p99 = p.learned[spec.Name]
 	f.classify()
@@ -65,7 +66,7 @@ func (spec *Spec) setDefaults() {
 		}
 	}
 	if spec.Queue.Count == 0 {
-		spec.Queue.Count = max(defaultQueueCount, 4*c.Burst)
+		spec.Queue.Count = max(defaultQueueCount, 4*c.reserve())
 	}
 	if spec.Queue.Age == 0 {
 		spec.Queue.Age = defaultQueueAge

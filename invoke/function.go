@@ -14,8 +14,11 @@ type Function struct {
 	undeployed bool
 
 	bucket   tokenBucket
+	overrun  time.Duration // run time beyond what was declared and paid for
+	reserve  int           // places of the queue that only guaranteed work may take
 	senders  senderCounts
 	waiting  int
+	excess   int // of these, keyed and beyond the guarantee
 	running  int // taken by a worker, not yet finished
 	estimate estimate
 	long     bool
@@ -31,7 +34,11 @@ func (f *Function) Shape() Shape { return f.spec.Shape() }
 // Contract returns the contract with its defaults filled in.
 func (f *Function) Contract() Contract { return f.spec.Contract }
 
-func (f *Function) burst() int { return int(f.bucket.burst) }
+// reserve is how many places of the queue are kept for what is within the
+// guarantee: a burst, and what arrives while it waits for its deadline.
+func (c *Contract) reserve() int {
+	return c.Burst + int(math.Ceil(c.Rate*c.Deadline.Seconds()))
+}
 
 // runTime is the 99th percentile that admission reckons with.
 func (f *Function) runTime() time.Duration {
@@ -68,9 +75,25 @@ func (f *Function) latestStart(inv *Invocation) Instant {
 	return inv.Deadline - Instant(need)
 }
 
+// chargeOverrun lets a function whose runs take longer on average than it declared
+// pay with invocations of its guarantee, so that it gets Rate x RunTime of the
+// workers and not more (as a constant bandwidth server does; Abeni and Buttazzo,
+// 1998). What it saved during a second may make up for slow runs.
+func (f *Function) chargeOverrun(ran time.Duration) {
+	declared := f.spec.Contract.RunTime
+	if declared == 0 {
+		return
+	}
+	f.overrun = max(f.overrun+ran-declared, -seconds(f.reservedCores()))
+	if f.overrun > 0 {
+		f.bucket.charge(float64(f.overrun) / float64(declared))
+		f.overrun = 0
+	}
+}
+
 // classify decides whether the function's runs are long. A declared run time is
-// believed unless the mean contradicts it.
-func (f *Function) classify() {
+// believed unless the mean contradicts it. It says whether the answer changed.
+func (f *Function) classify() (changed bool) {
 	typical := f.estimate.p99
 	if declared := f.spec.Contract.RunTime; declared > 0 {
 		typical = max(declared, f.estimate.mean)
@@ -79,5 +102,7 @@ func (f *Function) classify() {
 	if f.long {
 		limit /= 2 // not to and fro
 	}
+	was := f.long
 	f.long = typical > limit
+	return f.long != was
 }

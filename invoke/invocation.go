@@ -26,11 +26,11 @@ type Invocation struct {
 	expires   Instant // after this it is refused instead of run
 	place     place   // due and seq always, the heap if unary
 
-	guaranteed bool
+	guaranteed bool // within the contract
+	privileged bool // goes before what is not; see Policy.privilege
 	tooLate    bool // what expires is the hard deadline, not the age
 
-	next                   *Invocation // behind it in its key
-	urgentNext, urgentPrev *Invocation // see Key.urgentFirst
+	next *Invocation // behind it in its key
 }
 
 // Child prepares child to be submitted as part of the work of inv: it takes

@@ -38,12 +38,9 @@ type Key struct {
 	value any
 	place place
 
-	head, tail *Invocation // what waits, in arrival order
-	// urgentFirst is the earliest due among the waiting invocations within their
-	// guarantee: the key is as urgent as that, even when other work stands
-	// before it. The list keeps those that will be the earliest once what stands
-	// before them is gone (a monotonic queue), so each step costs O(1) amortised.
-	urgentFirst, urgentLast *Invocation
+	head, tail   *Invocation // what waits, in arrival order
+	excess       int         // how many of them exceed their guarantee
+	unprivileged int         // how many of them exceed their guarantee, or came behind such
 
 	running bool
 	closed  atomic.Bool // written under the lock, read by the worker inside a run
@@ -71,19 +68,6 @@ func (k *Key) push(inv *Invocation) {
 		k.tail.next = inv
 	}
 	k.tail = inv
-	if !inv.guaranteed {
-		return
-	}
-	for k.urgentLast != nil && k.urgentLast.place.due > inv.place.due {
-		k.urgentLast = k.urgentLast.urgentPrev
-	}
-	inv.urgentNext, inv.urgentPrev = nil, k.urgentLast
-	if k.urgentLast == nil {
-		k.urgentFirst = inv
-	} else {
-		k.urgentLast.urgentNext = inv
-	}
-	k.urgentLast = inv
 }
 
 func (k *Key) pop() *Invocation {
@@ -93,15 +77,6 @@ func (k *Key) pop() *Invocation {
 		k.tail = nil
 	}
 	inv.next = nil
-	if k.urgentFirst == inv {
-		k.urgentFirst = inv.urgentNext
-		if k.urgentFirst == nil {
-			k.urgentLast = nil
-		} else {
-			k.urgentFirst.urgentPrev = nil
-		}
-	}
-	inv.urgentNext, inv.urgentPrev = nil, nil
 	return inv
 }
 
@@ -112,23 +87,7 @@ func (k *Key) putBack(inv *Invocation) {
 	if k.tail == nil {
 		k.tail = inv
 	}
-	if !inv.guaranteed || k.urgentFirst != nil && k.urgentFirst.place.due < inv.place.due {
-		return
-	}
-	inv.urgentNext = k.urgentFirst
-	if k.urgentFirst == nil {
-		k.urgentLast = inv
-	} else {
-		k.urgentFirst.urgentPrev = inv
-	}
-	k.urgentFirst = inv
 }
 
-// rank says where the key belongs among what is ready.
-func (k *Key) rank() (b band, due Instant, seq uint64) {
-	long := k.head.fn.long
-	if u := k.urgentFirst; u != nil {
-		return bandOf(true, long), u.place.due, u.place.seq
-	}
-	return bandOf(false, long), k.head.place.due, k.head.place.seq
-}
+// band is where the key belongs among what is ready: with its head.
+func (k *Key) band() band { return bandOf(k.head.privileged, k.head.fn.long) }

@@ -110,6 +110,7 @@ func (p *Policy) Submit(now Instant, f *Function, inv *Invocation) *Refusal {
 	}
 	p.seq++
 	inv.fn, inv.submitted, inv.guaranteed = f, now, guaranteed
+	inv.privileged = guaranteed && p.privilege(inv.Key)
 	inv.expires, inv.tooLate = now.Add(f.spec.Queue.Age), false
 	if latest := f.latestStart(inv); latest < inv.expires {
 		inv.expires, inv.tooLate = latest, true
@@ -140,11 +141,10 @@ func (p *Policy) admit(now Instant, f *Function, inv *Invocation) (guaranteed bo
 	guaranteed = f.bucket.conforms(now)
 	free := f.spec.Queue.Count - f.waiting
 	if !guaranteed {
-		// What exceeds the guarantee leaves room for a burst within it.
-		free -= f.burst()
+		free -= f.reserve
 	}
 	switch {
-	case free <= 0:
+	case free <= 0, !guaranteed && key != nil && p.excessive(f, key):
 		return guaranteed, QueueFull
 	case inv.Sender != 0 && f.senders.held(inv.Sender) >= free:
 		// Dynamic threshold (Choudhury and Hahne, 1998): a sender may hold as many
@@ -155,24 +155,52 @@ func (p *Policy) admit(now Instant, f *Function, inv *Invocation) (guaranteed bo
 	return guaranteed, 0
 }
 
+// privilege says whether guaranteed work goes before what exceeds guarantees. A key
+// cannot overtake itself: what stands behind excess in it is held up by that, and
+// would later come, with an old deadline and out of turn, at the cost of other
+// keys and functions. So it shares the fate of what it stands behind, and a flood
+// in a key costs nobody outside of it.
+func (p *Policy) privilege(key *Key) bool { return key == nil || key.unprivileged == 0 }
+
+// excessive says whether more work beyond the guarantee would keep work within it
+// waiting too long in the same keys, which it cannot overtake: a quarter of the
+// deadline, in one key or over all workers.
+func (p *Policy) excessive(f *Function, key *Key) bool {
+	bound := f.spec.Contract.Deadline / 4
+	if bound == 0 {
+		bound = f.spec.Queue.Age / 4
+	}
+	n := max(int(bound/max(f.expected(), 1)), minExcess)
+	return key.excess >= n || f.excess >= n*p.config.Workers
+}
+
+// minExcess is how much may exceed the guarantee in a key in any case.
+const minExcess = 64
+
 func (p *Policy) enqueue(inv *Invocation) {
-	f := inv.fn
-	f.waiting++
-	p.waiting++
-	f.senders.add(inv.Sender, 1)
+	p.count(inv, 1)
 	p.nextExpiry = min(p.nextExpiry, inv.expires)
 	if key := inv.Key; key != nil {
 		key.push(inv)
 		p.offer(key)
 		return
 	}
-	p.ready.push(&inv.place, bandOf(inv.guaranteed, f.long))
+	p.ready.push(&inv.place, bandOf(inv.privileged, inv.fn.long))
 }
 
-func (p *Policy) dequeued(inv *Invocation) {
-	inv.fn.waiting--
-	p.waiting--
-	inv.fn.senders.add(inv.Sender, -1)
+// count adds n to every count of what waits that inv is part of.
+func (p *Policy) count(inv *Invocation, n int) {
+	f := inv.fn
+	p.waiting += n
+	f.waiting += n
+	f.senders.add(inv.Sender, int32(n))
+	if inv.Key != nil && !inv.privileged {
+		inv.Key.unprivileged += n
+	}
+	if inv.Key != nil && !inv.guaranteed {
+		f.excess += n
+		inv.Key.excess += n
+	}
 }
 
 // offer puts the key where it belongs among what is ready.
@@ -180,8 +208,27 @@ func (p *Policy) offer(key *Key) {
 	if key.running || key.head == nil {
 		return
 	}
-	b, due, seq := key.rank()
-	p.ready.update(&key.place, b, due, seq)
+	p.ready.update(&key.place, key.band(), key.head.place.due, key.head.place.seq)
+}
+
+// reclassified moves what waits for f to the heaps where it belongs since f's runs
+// count as long, or no longer do.
+func (p *Policy) reclassified(f *Function) {
+	var moved []*place
+	for b := range p.ready {
+		for _, slot := range p.ready[b] {
+			if key := slot.place.key; key != nil && key.head.fn == f || key == nil && slot.place.inv.fn == f {
+				moved = append(moved, slot.place)
+			}
+		}
+	}
+	for _, place := range moved {
+		if place.key != nil {
+			p.offer(place.key)
+		} else {
+			p.ready.update(place, bandOf(place.inv.privileged, f.long), place.due, place.seq)
+		}
+	}
 }
 
 // CloseKey closes the key, as Key.Close does.

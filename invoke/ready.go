@@ -12,9 +12,9 @@ const (
 	bands
 )
 
-func bandOf(guaranteed, long bool) band {
+func bandOf(privileged, long bool) band {
 	b := shortGuaranteed
-	if !guaranteed {
+	if !privileged {
 		b = shortRest
 	}
 	if long {
@@ -22,6 +22,8 @@ func bandOf(guaranteed, long bool) band {
 	}
 	return b
 }
+
+func (b band) privileged() bool { return b < shortRest }
 
 func (b band) long() bool { return b == longGuaranteed || b == longRest }
 
@@ -142,6 +144,11 @@ func (r *readySet) update(p *place, b band, due Instant, seq uint64) {
 	}
 	p.due, p.seq = due, seq
 	r.push(p, b)
+}
+
+// privileged says whether anything within its guarantee waits.
+func (r *readySet) privileged() bool {
+	return len(r[shortGuaranteed])+len(r[longGuaranteed]) > 0
 }
 
 // first returns the heap whose first place goes next, nil if there is none.

@@ -98,15 +98,22 @@ func (p *Policy) Take(now Instant, run *Run) bool {
 }
 
 // takeKey takes what fits into one run from the head of the key. What needs a
-// worker for long runs is not mixed with what does not.
+// worker for long runs is not mixed with what does not, and what exceeds its
+// guarantee does not ride along while guaranteed work waits elsewhere.
 func (p *Policy) takeKey(now Instant, run *Run, key *Key) {
+	privileged := key.place.band.privileged()
 	p.ready.remove(&key.place)
 	key.running, run.Key = true, key
 	budget := runBudget{count: key.keys.options.MaxRun, time: p.config.Slice}
 	for key.head != nil && len(run.Items) < maxItems {
 		inv := key.head
 		reason := p.refused(now, inv)
-		if reason == 0 && (!budget.allows(inv.fn) || len(run.Items) > 0 && inv.fn.long != run.long) {
+		if reason == 0 && len(run.Items) > 0 {
+			if inv.fn.long != run.long || privileged && !inv.privileged && p.ready.privileged() {
+				return
+			}
+		}
+		if reason == 0 && !budget.allows(inv.fn) {
 			return
 		}
 		p.takeItem(now, run, key.pop(), reason)
@@ -134,7 +141,7 @@ func (p *Policy) takeUnary(now Instant, run *Run, heap *readyHeap) {
 }
 
 func (p *Policy) takeItem(now Instant, run *Run, inv *Invocation, reason Reason) {
-	p.dequeued(inv)
+	p.count(inv, -1)
 	inv.fn.running++
 	var refusal *Refusal
 	if reason != 0 {
@@ -236,15 +243,12 @@ func (p *Policy) Finished(now Instant, run *Run, done int) {
 }
 
 func (p *Policy) putBack(inv *Invocation) {
-	f := inv.fn
-	f.running--
-	f.waiting++
-	p.waiting++
-	f.senders.add(inv.Sender, 1)
+	inv.fn.running--
+	p.count(inv, 1)
 	p.nextExpiry = min(p.nextExpiry, inv.expires)
 	if inv.Key != nil {
 		inv.Key.putBack(inv)
 		return
 	}
-	p.ready.push(&inv.place, bandOf(inv.guaranteed, f.long))
+	p.ready.push(&inv.place, bandOf(inv.privileged, inv.fn.long))
 }
