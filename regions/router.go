@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/starling-vr/starling/actions"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	"github.com/starling-vr/starling/regions/peer"
 	"github.com/starling-vr/starling/world"
@@ -12,12 +13,13 @@ import (
 
 // Router takes what this process's gateway has to say to owners to the owner
 // that serves the shard, in this process or elsewhere. Answers come through the
-// actions.Edge of Parts. Its methods do not block, and may be called from many
+// actions.Edge handed in, or, from elsewhere, through that of Parts: they are to
+// be the same. Its methods do not block, and may be called from many
 // goroutines.
 //
 // What cannot be sent now is answered with NotMine{later} before the method
 // returns (Renew is not answered: it is sent again anyway). What was sent may be
-// lost with the stream: RouteBroken tells.
+// lost with the stream: Listen tells.
 type Router struct {
 	node *Node
 
@@ -96,40 +98,40 @@ func (r *Router) follow(shard world.ShardID, owner string) {
 }
 
 // Act sends an action. The message is the receiver's.
-func (r *Router) Act(act *clusterv1.RoutedAct) {
+func (r *Router) Act(from actions.Edge, act *clusterv1.RoutedAct) {
 	link, local := r.way(act.GetShard())
 	if local {
-		r.node.parts.Owner.Act(r.node.parts.Edge, act)
+		r.node.parts.Owner.Act(from, act)
 	} else if link == nil || link.Send(peer.KindAct, act) != nil {
-		r.later(&clusterv1.NotMine{Shard: act.GetShard(), Session: act.GetSession(), Number: act.GetAct().GetNumber(), Later: true})
+		r.later(from, &clusterv1.NotMine{Shard: act.GetShard(), Session: act.GetSession(), Number: act.GetAct().GetNumber(), Later: true})
 	}
 }
 
 // Control sends a change of sessions.
-func (r *Router) Control(control *clusterv1.Control) {
+func (r *Router) Control(from actions.Edge, control *clusterv1.Control) {
 	link, local := r.way(control.GetShard())
 	if local {
-		r.node.parts.Owner.Control(r.node.parts.Edge, control)
+		r.node.parts.Owner.Control(from, control)
 	} else if link == nil || link.Send(peer.KindControl, control) != nil {
-		r.later(&clusterv1.NotMine{Shard: control.GetShard(), Request: control.GetRequest(), Later: true})
+		r.later(from, &clusterv1.NotMine{Shard: control.GetShard(), Request: control.GetRequest(), Later: true})
 	}
 }
 
 // ReadCell asks for a baseline.
-func (r *Router) ReadCell(read *clusterv1.ReadCell) {
+func (r *Router) ReadCell(from actions.Edge, read *clusterv1.ReadCell) {
 	link, local := r.way(read.GetShard())
 	if local {
-		r.node.parts.Owner.ReadCell(r.node.parts.Edge, read)
+		r.node.parts.Owner.ReadCell(from, read)
 	} else if link == nil || link.Send(peer.KindRead, read) != nil {
-		r.later(&clusterv1.NotMine{Shard: read.GetShard(), Request: read.GetRequest(), Later: true})
+		r.later(from, &clusterv1.NotMine{Shard: read.GetShard(), Request: read.GetRequest(), Later: true})
 	}
 }
 
 // Renew keeps sessions present.
-func (r *Router) Renew(renew *clusterv1.Renew) {
+func (r *Router) Renew(from actions.Edge, renew *clusterv1.Renew) {
 	link, local := r.way(renew.GetShard())
 	if local {
-		r.node.parts.Owner.Renew(r.node.parts.Edge, renew)
+		r.node.parts.Owner.Renew(from, renew)
 	} else if link != nil {
 		_ = link.Send(peer.KindRenew, renew)
 	}
@@ -141,9 +143,9 @@ func (r *Router) way(shard *clusterv1.ShardId) (link *peer.Link, local bool) {
 }
 
 // later refuses for now.
-func (r *Router) later(not *clusterv1.NotMine) {
+func (r *Router) later(from actions.Edge, not *clusterv1.NotMine) {
 	r.node.metrics.unroutable.Inc()
-	r.node.parts.Edge.NotMine(not)
+	from.NotMine(not)
 }
 
 // reach gives the link to a process, nil if there is none, or local.

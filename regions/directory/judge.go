@@ -70,17 +70,9 @@ func (j *judge) read(sent, answered time.Duration, records []*Record) {
 	}
 }
 
-// alive says whether a process may still hold its lease. One that never had a
-// record is dead only once the readings span death: it may be one whose record
-// the store lost, and will write again.
-func (j *judge) alive(id string, complete bool) bool {
-	if s := j.nodes[id]; s != nil {
-		return !s.dead
-	}
-	return !j.absentAreDead(complete)
-}
-
-// absentAreDead says whether processes without a record are dead.
+// absentAreDead says whether processes without a record are dead: only once the
+// readings span death, because the store may have lost the record of one that
+// will write again.
 func (j *judge) absentAreDead(complete bool) bool {
 	return j.any && (complete || j.last-j.first >= j.death)
 }

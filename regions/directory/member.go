@@ -57,11 +57,10 @@ type Member struct {
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 
-	mu       sync.Mutex // guards own, lease (but for until), lapses and failed
-	own      Record
-	lapses   lapses
-	failed   error
-	stopping bool
+	mu     sync.Mutex // guards own, lease (but for until), lapses and failed
+	own    Record
+	lapses lapses
+	failed error
 }
 
 // Join enters the directory, and returns once the lease is held. If a process

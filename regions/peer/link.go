@@ -87,7 +87,7 @@ func (l *Link) send(kind Kind, m Message, share int) error {
 // serve runs a stream until it breaks. It returns as soon as that is decided;
 // ended is closed when nothing of it runs any more (which, at the accepting
 // end, needs the return).
-func (l *Link) serve(ctx context.Context, stream rawStream, hello *clusterv1.PeerHello) (why error, ended <-chan struct{}) {
+func (l *Link) serve(ctx context.Context, stream rawStream, hello *clusterv1.PeerHello) (ended <-chan struct{}, why error) {
 	if old := l.current.Load(); old != nil {
 		old.cut(errReplaced)
 	}
@@ -119,5 +119,5 @@ func (l *Link) serve(ctx context.Context, stream rawStream, hello *clusterv1.Pee
 		close(done)
 	}
 	<-s.ctx.Done()
-	return context.Cause(s.ctx), done
+	return done, context.Cause(s.ctx)
 }

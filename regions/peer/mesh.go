@@ -150,7 +150,7 @@ func (m *Mesh) Exchange(stream grpc.BidiStreamingServer[clusterv1.PeerFrame, clu
 	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer context.AfterFunc(m.ctx, func() { cancel(errClosed) })()
-	why, _ := l.serve(ctx, stream, hello)
+	_, why := l.serve(ctx, stream, hello)
 	return status.Error(codes.Unavailable, why.Error())
 }
 
@@ -250,7 +250,7 @@ func (d *dialer) once() error {
 	if l == nil {
 		return errClosed
 	}
-	why, ended := l.serve(ctx, stream, hello)
+	ended, why := l.serve(ctx, stream, hello)
 	cancel(why)
 	<-ended
 	return why
