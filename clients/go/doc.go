@@ -2,7 +2,7 @@
 // session over broken connections, numbers actions so that each takes effect
 // exactly once, and holds a view of the entities around.
 //
-//	client, err := starling.Dial(ctx, "ws://localhost:8080/v1/connect", starling.Options{
+//	client, err := starling.Dial(ctx, "ws://localhost:8080/v1/ws", starling.Options{
 //		Token: starling.StaticToken(token),
 //		Start: starling.Geographic(25.0339, 121.5645, 0),
 //	})
