@@ -186,8 +186,8 @@ func (g *Gateway) claim(ctx context.Context, e *entry) error {
 	if reply.Code != starlingv1.Code_APPLIED {
 		return &refusal{starlingv1.CloseCode_UNREACHABLE, "the session could not be registered: " + reply.Message}
 	}
-	e.generation = current.GetGeneration() + 1
-	if current == nil || current.Gone || current.Session == 0 || current.Session == uint64(e.id) {
+	e.generation = reply.Generation
+	if current == nil || current.Gone || current.Shard == nil || current.Session == uint64(e.id) {
 		return nil
 	}
 	_, _, err = g.ask(ctx, shardOf(current.Shard), func(c *clusterv1.Control) {
@@ -198,14 +198,14 @@ func (g *Gateway) claim(ctx context.Context, e *entry) error {
 
 func resumable(e *entry, reply *clusterv1.ControlReply, current *clusterv1.Registration) error {
 	switch {
-	case current == nil || current.Session == uint64(e.id) && current.Gone:
+	case current == nil || current.Session == uint64(e.id) && (current.Gone || current.Shard == nil):
 		return &refusal{starlingv1.CloseCode_SESSION_GONE, "nothing left to resume: open a new session"}
 	case current.Session != uint64(e.id):
 		return &refusal{starlingv1.CloseCode_FENCED, "a newer session of this participant took over"}
 	case reply.Code != starlingv1.Code_APPLIED:
 		return &refusal{starlingv1.CloseCode_SESSION_GONE, reply.Message}
 	}
-	e.shard, e.generation = shardOf(current.Shard), current.Generation
+	e.shard, e.generation = shardOf(current.Shard), reply.Generation
 	return nil
 }
 
