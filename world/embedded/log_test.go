@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/starling-vr/starling/world"
@@ -205,11 +206,49 @@ func TestAppendsShareTransactions(t *testing.T) {
 	}
 }
 
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, err := embedded.Open(embedded.Config{
+			Directory: t.TempDir(), Durability: world.DurabilityMemory, Interval: 10 * time.Second,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		shard := world.ShardID{Place: 1}
+		tail, err := log.Claim(t.Context(), shard, "owner", 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		append := func(want time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if tail, err = log.Append(t.Context(), shard, tail, nil); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("took %v, want %v", took, want)
+			}
+		}
+		append(10 * time.Second)
+		append(10 * time.Second)
+		<-time.After(4 * time.Second) // of the bubble's clock
+		append(6 * time.Second)
+		<-time.After(time.Minute)
+		append(0)
+	})
+}
+
 func BenchmarkAppend(b *testing.B) {
 	for _, durability := range []world.Durability{world.DurabilityMemory, world.DurabilityDisk} {
 		for _, shards := range []int{1, 8, 64} {
 			b.Run(fmt.Sprintf("%s/%d", durability, shards), func(b *testing.B) {
-				benchmarkAppend(b, open(b, b.TempDir(), durability), shards)
+				log, err := embedded.Open(embedded.Config{Directory: b.TempDir(), Durability: durability, Interval: -1})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer log.Close()
+				benchmarkAppend(b, log, shards)
 			})
 		}
 	}

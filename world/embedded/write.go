@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"syscall"
+	"time"
 
 	"github.com/starling-vr/starling/world"
 	"go.etcd.io/bbolt"
@@ -33,18 +33,18 @@ type request struct {
 	done chan struct{} // has room for one
 }
 
-var requestPool = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
+func newRequest() any { return &request{done: make(chan struct{}, 1)} }
 
 // largestKept is how large a buffer may be and yet be kept for the next append.
 const largestKept = 64 << 10
 
-func (r *request) free() {
+func (l *Log) free(r *request) {
 	value := r.value[:0]
 	if cap(value) > largestKept {
 		value = nil
 	}
 	*r = request{value: value, done: r.done}
-	requestPool.Put(r)
+	l.unused.Put(r)
 }
 
 // batch is what one transaction does. Its heads stand before those of the log
@@ -74,7 +74,7 @@ func (l *Log) Claim(ctx context.Context, shard world.ShardID, owner string, clai
 	if owner == "" {
 		return world.Tail{}, errors.New("claim: the owner's name is empty")
 	}
-	r := requestPool.Get().(*request)
+	r := l.unused.Get().(*request)
 	r.apply, r.shard, r.owner, r.claim, r.atLeast = applyClaim, shard, owner, claim, atLeast
 	return l.do(ctx, r)
 }
@@ -93,7 +93,7 @@ func applyClaim(r *request, b *batch) error {
 
 // Append implements world.Log.
 func (l *Log) Append(ctx context.Context, shard world.ShardID, expect world.Tail, data []byte) (world.Tail, error) {
-	r := requestPool.Get().(*request)
+	r := l.unused.Get().(*request)
 	r.apply, r.shard, r.expect = applyAppend, shard, expect
 	r.value = binary.BigEndian.AppendUint32(r.value[:0], expect.Epoch)
 	r.value = append(r.value, data...)
@@ -118,7 +118,7 @@ func (l *Log) WriteSnapshot(ctx context.Context, shard world.ShardID, expect wor
 	if keep > at {
 		return fmt.Errorf("snapshot of shard %v at %d: entries up to %d would be lost", shard, at, keep)
 	}
-	r := requestPool.Get().(*request)
+	r := l.unused.Get().(*request)
 	r.apply, r.shard, r.expect, r.at, r.keep = applySnapshot, shard, expect, at, keep
 	r.value = append(r.value[:0], data...)
 	_, err := l.do(ctx, r)
@@ -148,7 +148,7 @@ func applySnapshot(r *request, b *batch) error {
 
 // Release implements world.Log.
 func (l *Log) Release(ctx context.Context, shard world.ShardID, expect world.Tail) error {
-	r := requestPool.Get().(*request)
+	r := l.unused.Get().(*request)
 	r.apply, r.shard, r.expect = applyRelease, shard, expect
 	_, err := l.do(ctx, r)
 	return err
@@ -170,16 +170,16 @@ func applyRelease(r *request, b *batch) error {
 // do hands a request to the writer and waits for its commit.
 func (l *Log) do(ctx context.Context, r *request) (world.Tail, error) {
 	if err := l.usable(ctx); err != nil {
-		r.free()
+		l.free(r)
 		return world.Tail{}, err
 	}
 	select {
 	case l.requests <- r:
 	case <-ctx.Done():
-		r.free()
+		l.free(r)
 		return world.Tail{}, unavailable(ctx.Err())
 	case <-l.stopped:
-		r.free()
+		l.free(r)
 		return world.Tail{}, unavailable(errClosed)
 	}
 	select {
@@ -195,7 +195,7 @@ func (l *Log) do(ctx context.Context, r *request) (world.Tail, error) {
 		}
 	}
 	tail, err := r.tail, r.err
-	r.free()
+	l.free(r)
 	return tail, err
 }
 
@@ -207,6 +207,7 @@ func (l *Log) write() {
 	defer close(l.stopped)
 	var waiting []*request
 	b := &batch{log: l, heads: make(map[world.ShardID]head)}
+	var last time.Time
 	for {
 		select {
 		case r := <-l.requests:
@@ -214,10 +215,29 @@ func (l *Log) write() {
 		case <-l.closing:
 			return
 		}
+		l.pace(last)
+		last = time.Now()
 		waiting = l.gather(waiting)
 		l.commit(b, waiting)
 		clear(waiting)
 		clear(b.heads)
+	}
+}
+
+// pace waits until the interval since the last transaction is over.
+func (l *Log) pace(last time.Time) {
+	if l.interval <= 0 {
+		return
+	}
+	left := time.Until(last.Add(l.interval))
+	if left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.closing:
 	}
 }
 
