@@ -1,0 +1,196 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/starling-vr/starling/actions/shard"
+	"github.com/starling-vr/starling/world"
+)
+
+// Back-off between attempts at the log.
+const (
+	firstRetry = 20 * time.Millisecond
+	lastRetry  = time.Second
+)
+
+// serve is the life of a shard in this process.
+func (s *served) serve() {
+	defer s.host.forget(s)
+	if s.load() {
+		s.commitAll()
+	}
+}
+
+// load claims the shard and reads its log, again and again until it can or the
+// shard is not this process's any more.
+func (s *served) load() bool {
+	began := s.host.options.Clock()
+	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		machine, err := s.claim(0)
+		if err == nil {
+			s.host.metrics.load.Observe(s.host.options.Clock().Sub(began).Seconds())
+			s.start(machine)
+			return true
+		}
+		s.host.metrics.logFails.Inc()
+		s.host.options.Logger.Warn("cannot load a shard yet", "shard", s.id.String(), "error", err)
+		if !s.pause(retry) || s.isLeaving() || s.host.options.Assignment.Owner(s.id) != s.host.options.Node {
+			return false
+		}
+	}
+}
+
+// pause waits; false means that the Host is being closed.
+func (s *served) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.wake:
+		s.wakeUp() // for whoever waits next
+		return true
+	case <-s.host.ctx.Done():
+		return false
+	}
+}
+
+func (s *served) isLeaving() bool {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	return s.leaving
+}
+
+// calling bounds one call of the log.
+func (s *served) calling() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(s.host.ctx), s.host.options.LogTimeout)
+}
+
+// claim makes this process the shard's owner and loads the shard.
+func (s *served) claim(atLeast uint32) (*shard.Shard, error) {
+	if err := s.askHolder(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.calling()
+	defer cancel()
+	log := s.host.options.Log
+	tail, err := log.Claim(ctx, s.id, s.host.options.Node, s.host.newID(), atLeast)
+	if err != nil {
+		return nil, err
+	}
+	at, snapshot, err := log.Snapshot(ctx, s.id)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.read(at+1, tail.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	return shard.Load(s.config(), tail, at, snapshot, entries, s.host.options.Clock())
+}
+
+func (s *served) config() shard.Config {
+	o := &s.host.options
+	return shard.Config{
+		Shard: s.id, Map: o.Map, Node: o.Node, Limits: o.Limits,
+		Functions: o.Registry.lookup, NewID: s.host.newID,
+	}
+}
+
+const readAtOnce = 1024 // entries
+
+func (s *served) read(from, to uint64) ([]world.Entry, error) {
+	var all []world.Entry
+	for from <= to {
+		ctx, cancel := s.calling()
+		entries, err := s.host.options.Log.Read(ctx, s.id, from, readAtOnce)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		if len(entries) == 0 {
+			return nil, fmt.Errorf("the log of shard %v has no batch %d, its tail is %d", s.id, from, to)
+		}
+		all = append(all, entries...)
+		from = entries[len(entries)-1].Sequence + 1
+	}
+	return all, nil
+}
+
+var errHeld = errors.New("another live owner holds the shard")
+
+// askHolder asks who holds the shard to let it go, if that is alive.
+func (s *served) askHolder() error {
+	ctx, cancel := s.calling()
+	defer cancel()
+	holder, err := s.host.options.Log.Tail(ctx, s.id)
+	if err != nil {
+		return err
+	}
+	assignment := s.host.options.Assignment
+	if holder.Owner == "" || holder.Owner == s.host.options.Node || !assignment.Alive(holder.Owner) {
+		return nil
+	}
+	released := make(chan bool, 1)
+	assignment.RequestRelease(holder.Owner, s.id, func(ok bool) { released <- ok })
+	select {
+	case ok := <-released:
+		if !ok && assignment.Alive(holder.Owner) {
+			return fmt.Errorf("%w: %s", errHeld, holder.Owner)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %s does not answer", errHeld, holder.Owner)
+	}
+}
+
+// start begins to serve what was loaded.
+func (s *served) start(machine *shard.Shard) {
+	s.mu.Lock()
+	s.machine = machine
+	digest := machine.WholeDigest(s.host.options.Clock())
+	s.mu.Unlock()
+	s.host.options.Bus.PublishDigest(digest)
+	for {
+		s.gate.Lock()
+		waiting := s.waiting
+		s.waiting = nil
+		if len(waiting) == 0 {
+			s.loading = false
+			s.gate.Unlock()
+			return
+		}
+		s.gate.Unlock()
+		for _, w := range waiting {
+			s.submit(w)
+		}
+	}
+}
+
+// forget ends the serving of a shard.
+func (h *Host) forget(s *served) {
+	s.gate.Lock()
+	s.leaving = true
+	waiting := s.waiting
+	s.waiting = nil
+	s.gate.Unlock()
+	s.mu.Lock()
+	s.machine = nil
+	s.mu.Unlock()
+	h.shards.CompareAndDelete(s.id, s)
+	s.key.Close()
+	close(s.gone)
+	for _, w := range waiting {
+		h.notMine(s.id, w, true)
+	}
+	s.gate.Lock()
+	onGone := s.onGone
+	s.onGone = nil
+	s.gate.Unlock()
+	for _, done := range onGone {
+		done()
+	}
+}

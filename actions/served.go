@@ -1,0 +1,211 @@
+package actions
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/starling-vr/starling/actions/shard"
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/world"
+)
+
+// served is a shard that this process serves, is loading, or is letting go.
+//
+// Its goroutine (serve) loads it, appends its batches and lets it go. Actions
+// run on the scheduler's workers, one at a time. mu guards the machine between
+// the two; it is never held over a call of the log.
+type served struct {
+	host  *Host
+	id    world.ShardID
+	key   *invoke.Key
+	since time.Time
+
+	mu      sync.Mutex
+	machine *shard.Shard // nil while loading and when gone
+	tells   []shard.Tell // scratch
+	active  time.Time    // when something other than time last came in
+
+	gate    sync.Mutex
+	loading bool
+	leaving bool
+	waiting []*work
+	onGone  []func()
+
+	sealed  chan shard.Sealed // at most one: a batch to append
+	wake    chan struct{}     // release was asked for
+	gone    chan struct{}     // closed when it is not served any more
+	ticking atomic.Bool
+	tick    work
+	misses  atomic.Uint64
+
+	kept          []shard.Sealed               // the last committed batches
+	sinceSnapshot struct{ batches, bytes int } // under mu
+	due           *dueSnapshot                 // under mu
+	writing       atomic.Bool                  // a snapshot
+	moved         time.Time                    // when its assignment was last looked at
+}
+
+func newServed(h *Host, id world.ShardID) *served {
+	s := &served{
+		host: h, id: id, since: h.options.Clock(), loading: true,
+		sealed: make(chan shard.Sealed, 1), wake: make(chan struct{}, 1), gone: make(chan struct{}),
+		active: h.options.Clock(),
+	}
+	s.key = h.keys.Open(s)
+	return s
+}
+
+// take brings work in. While the shard loads it waits, up to a bound.
+func (s *served) take(w *work) {
+	s.gate.Lock()
+	switch {
+	case s.leaving:
+		s.gate.Unlock()
+		s.host.notMine(s.id, w, true)
+	case s.loading && len(s.waiting) < s.host.options.Waiting:
+		s.waiting = append(s.waiting, w)
+		s.gate.Unlock()
+	case s.loading:
+		s.gate.Unlock()
+		s.host.notMine(s.id, w, true)
+	default:
+		s.gate.Unlock()
+		s.submit(w)
+	}
+}
+
+// run does one piece of work, on a worker.
+func (s *served) run(w *work) {
+	now := s.host.options.Clock()
+	s.mu.Lock()
+	m := s.machine
+	if m == nil {
+		s.mu.Unlock()
+		if w.kind == kindTick {
+			s.ticking.Store(false)
+			return
+		}
+		s.host.notMine(s.id, w, true)
+		return
+	}
+	if w.kind != kindTick {
+		s.active = now
+	}
+	switch w.kind {
+	case kindAct:
+		if !w.act.Deadline.IsZero() && now.After(w.act.Deadline) {
+			s.misses.Add(1)
+		}
+		m.Act(now, &w.act)
+	case kindRefusal:
+		code, message := refusalCode(w.refusal)
+		m.Refuse(&w.act, code, max(w.refusal.RetryAfter, time.Millisecond), message)
+	case kindControl:
+		m.Control(now, w.gateway, w.control)
+	case kindRenew:
+		m.Renew(now, w.renew)
+	case kindRead:
+		m.ReadCell(w.gateway, w.read)
+	case kindParcel:
+		m.Parcel(now, w.parcel)
+	case kindAck:
+		m.ParcelAck(now, w.ack)
+	case kindTick:
+		if digest, due := m.Tick(now); due && s.host.options.Assignment.LeaseValid() {
+			s.host.options.Bus.PublishDigest(digest)
+		}
+	}
+	failures := m.Failures()
+	s.tellImmediate()
+	s.mu.Unlock()
+	for _, failure := range failures {
+		s.host.metrics.failures.Inc()
+		s.host.options.Logger.Error("a function failed", "shard", s.id.String(), "failure", failure)
+	}
+	if w.kind == kindTick {
+		s.ticking.Store(false)
+		return
+	}
+	w.done()
+}
+
+// seal is called when a worker leaves the key: what ran becomes a batch, unless
+// one is in flight.
+func (s *served) seal() {
+	now := s.host.options.Clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealLocked(now)
+}
+
+func (s *served) sealLocked(now time.Time) {
+	if s.machine == nil {
+		return
+	}
+	if sealed, ok := s.machine.Seal(now); ok {
+		s.takeSnapshot(sealed)
+		s.sealed <- sealed // has room: nothing is in flight
+	}
+}
+
+// tickSoon lets time pass in the shard if something is due there.
+func (s *served) tickSoon(now time.Time) {
+	if s.ticking.Load() || !s.mu.TryLock() {
+		return
+	}
+	due := s.machine != nil && s.machine.TickDue(now)
+	idle := s.machine != nil && now.Sub(s.active) > s.host.options.UnloadAfter && s.machine.Idle()
+	s.mu.Unlock()
+	switch {
+	case idle:
+		s.release(nil)
+	case due && s.ticking.CompareAndSwap(false, true):
+		s.tick.kind, s.tick.shard = kindTick, s
+		s.tick.invocation = invoke.Invocation{Key: s.key, Payload: &s.tick}
+		if s.host.internal.Submit(&s.tick.invocation) != nil {
+			s.ticking.Store(false)
+		}
+	}
+	s.reconsider(now)
+}
+
+// reconsider lets the shard go if another owner should serve it by now.
+func (s *served) reconsider(now time.Time) {
+	if now.Sub(s.moved) < time.Second {
+		return
+	}
+	s.moved = now
+	assignment := s.host.options.Assignment
+	if owner := assignment.Owner(s.id); owner != "" && owner != s.host.options.Node && assignment.Alive(owner) {
+		s.release(nil)
+	}
+}
+
+func (s *served) status() ShardStatus {
+	st := ShardStatus{Shard: s.id, State: "serving", Since: s.since, Misses: s.misses.Load()}
+	s.gate.Lock()
+	if s.loading {
+		st.State = "loading"
+	} else if s.leaving {
+		st.State = "releasing"
+	}
+	s.gate.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.machine != nil {
+		tail, counts := s.machine.Tail(), s.machine.Statistics()
+		st.Epoch, st.Sequence = tail.Epoch, tail.Sequence
+		st.Participants, st.Entities, st.Outbox, st.Actions = counts.Sessions, counts.Entities, counts.Outbox, counts.Actions
+	}
+	return st
+}
+
+// ageMicros is an age for the wire.
+func ageMicros(now, arrived time.Time) uint32 {
+	if arrived.IsZero() {
+		return 0
+	}
+	return uint32(min(max(now.Sub(arrived).Microseconds(), 0), math.MaxUint32))
+}
