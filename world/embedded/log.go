@@ -180,8 +180,14 @@ func (l *Log) Tail(ctx context.Context, shard world.ShardID) (world.Holder, erro
 // Read implements world.Log.
 func (l *Log) Read(ctx context.Context, shard world.ShardID, from uint64, limit int) ([]world.Entry, error) {
 	from = max(from, 1)
+	// The file shows a transaction a moment before it is synced: nothing past
+	// what was committed is given.
+	committed, err := l.head(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
 	var entries []world.Entry
-	err := l.view(ctx, func(tx *bbolt.Tx) error {
+	err = l.view(ctx, func(tx *bbolt.Tx) error {
 		// Both from the one transaction: a snapshot may drop entries meanwhile.
 		h, found := storedHead(tx, shard)
 		if !found {
@@ -190,7 +196,10 @@ func (l *Log) Read(ctx context.Context, shard world.ShardID, from uint64, limit 
 		if from <= h.dropped {
 			return fmt.Errorf("shard %v from %d: %w", shard, from, world.ErrTruncated)
 		}
-		entries = readEntries(tx, shard, from, limit)
+		if from <= committed.Sequence {
+			limit = int(min(uint64(max(limit, 0)), committed.Sequence-from+1))
+			entries = readEntries(tx, shard, from, limit)
+		}
 		return nil
 	})
 	return entries, err

@@ -148,9 +148,15 @@ func race(t *testing.T, log, link world.Log) {
 	checkRace(t, readAll(t, log, mapShard, 1), all)
 }
 
+// reporter is what a checker says its findings to.
+type reporter interface {
+	Errorf(format string, arguments ...any)
+	Logf(format string, arguments ...any)
+}
+
 // checkRace: entries are the acknowledged ones, once each, and of those of
 // unknown fate some; epochs never fall; and after a claim nobody before it wrote.
-func checkRace(t *testing.T, entries []world.Entry, all []*racer) {
+func checkRace(t reporter, entries []world.Entry, all []*racer) {
 	at := map[string]world.Entry{}
 	unknown := map[string]bool{}
 	for i, e := range entries {
