@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"context"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,4 +95,61 @@ func BenchmarkKeyedBatch64(b *testing.B) {
 		p.Finished(now, &run, 64)
 	}
 	runtime.KeepAlive(invs)
+}
+
+// BenchmarkOpenLoop reports the queue time, wake-up included, of empty invocations
+// that come every interval from elsewhere.
+func BenchmarkOpenLoop(b *testing.B) {
+	for _, rate := range []int{1000, 20000} {
+		b.Run(time.Duration(int(time.Second)/rate).String(), func(b *testing.B) {
+			s := invoke.New(invoke.Config{})
+			keys := s.Keys("keys", invoke.KeyOptions{})
+			key := keys.Open(1)
+			pool := sync.Pool{New: func() any { return new(invoke.Invocation) }}
+			fn := mustDeploy(b, s, invoke.Spec{Name: "empty", Keys: keys, Run: func(inv *invoke.Invocation) { pool.Put(inv) }})
+			tick := time.NewTicker(time.Second / time.Duration(min(rate, 1000)))
+			defer tick.Stop()
+			b.ResetTimer()
+			for i := 0; i < b.N; {
+				<-tick.C
+				for range max(rate/1000, 1) {
+					inv := pool.Get().(*invoke.Invocation)
+					*inv = invoke.Invocation{Key: key}
+					mustSubmit(b, fn, inv)
+					i++
+				}
+			}
+			mustClose(b, s)
+			q := s.Accounts().Functions[0].QueueTime
+			b.ReportMetric(float64(q.Quantile(0.5).Nanoseconds()), "p50-ns")
+			b.ReportMetric(float64(q.Quantile(0.99).Nanoseconds()), "p99-ns")
+			b.ReportMetric(float64(s.Accounts().Keys[0].Runs)/float64(b.N), "runs/op")
+		})
+	}
+}
+
+// BenchmarkParallelSubmit lets every core submit, each to its own key: the lock is
+// fought over by them and the workers.
+func BenchmarkParallelSubmit(b *testing.B) {
+	s := invoke.New(invoke.Config{})
+	keys := s.Keys("keys", invoke.KeyOptions{})
+	pool := sync.Pool{New: func() any { return new(invoke.Invocation) }}
+	recycle := func(inv *invoke.Invocation) { pool.Put(inv) }
+	fn := mustDeploy(b, s, invoke.Spec{Name: "empty", Keys: keys, Queue: invoke.Bounds{Count: 1 << 20, Age: time.Minute},
+		Run: recycle, Refused: func(inv *invoke.Invocation, _ *invoke.Refusal) { recycle(inv) }})
+	var refused atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		key := keys.Open(1)
+		for pb.Next() {
+			inv := pool.Get().(*invoke.Invocation)
+			*inv = invoke.Invocation{Key: key}
+			for fn.Submit(inv) != nil {
+				refused.Add(1)
+				runtime.Gosched()
+			}
+		}
+	})
+	mustClose(b, s)
+	b.ReportMetric(float64(refused.Load())/float64(b.N), "refused/op")
 }
