@@ -172,7 +172,7 @@ func (s *served) awaitLease(sequence uint64) error {
 		return nil
 	}
 	for !s.host.options.Assignment.LeaseValid() {
-		if !s.pause(firstRetry) {
+		if s.lost.Load() || !s.host.pause(firstRetry) {
 			return errDropped
 		}
 	}

@@ -39,6 +39,7 @@ type served struct {
 	ticking atomic.Bool
 	tick    work
 	misses  atomic.Uint64
+	lost    atomic.Bool // another's by now: see Host.Verify
 
 	kept          []shard.Sealed               // the last committed batches
 	sinceSnapshot struct{ batches, bytes int } // under mu
