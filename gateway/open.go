@@ -26,33 +26,39 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.why }
 
-// hello checks who the client is and starts to open its session.
+// hello starts to open the client's session. It runs in a goroutine of its
+// own: checking a token takes time, and a deep stack that the reading goroutine
+// would keep.
 func (c *connection) hello(h *starlingv1.Hello, now time.Time) {
 	g := c.gateway
-	who, err := g.auth.Verify(h.Token, now)
-	switch {
-	case errors.Is(err, auth.ErrExpired):
-		c.close(starlingv1.CloseCode_TOKEN_EXPIRED, err.Error())
-		return
-	case err != nil:
-		c.close(starlingv1.CloseCode_UNAUTHENTICATED, err.Error())
-		return
-	}
-	c.expires.Store(who.Expires.UnixNano())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
 		return
 	}
 	g.running.Go(func() {
-		if err := c.open(h, who); err != nil {
-			var r *refusal
-			if !errors.As(err, &r) {
-				r = &refusal{starlingv1.CloseCode_UNREACHABLE, err.Error()}
-			}
-			c.close(r.code, r.why)
+		err := c.authenticateAndOpen(h, now)
+		if err == nil {
+			return
 		}
+		var r *refusal
+		if !errors.As(err, &r) {
+			r = &refusal{starlingv1.CloseCode_UNREACHABLE, err.Error()}
+		}
+		c.close(r.code, r.why)
 	})
+}
+
+func (c *connection) authenticateAndOpen(h *starlingv1.Hello, now time.Time) error {
+	who, err := c.gateway.auth.Verify(h.Token, now)
+	switch {
+	case errors.Is(err, auth.ErrExpired):
+		return &refusal{starlingv1.CloseCode_TOKEN_EXPIRED, err.Error()}
+	case err != nil:
+		return &refusal{starlingv1.CloseCode_UNAUTHENTICATED, err.Error()}
+	}
+	c.expires.Store(who.Expires.UnixNano())
+	return c.open(h, who)
 }
 
 // entry is what is known of a session that is being opened.
