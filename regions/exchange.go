@@ -27,7 +27,7 @@ func (x *exchange) Up(l *peer.Link) {
 	x.log.Info("stream to a peer is open", "peer", l.ID(), "version", l.Peer().GetVersion())
 	x.bus.reconsiderAll()
 	x.mover.wakeUp()
-	x.router.tell(RouteEvent{Owner: l.ID(), Up: true})
+	x.router.tellOwner(l.ID())
 }
 
 // Down implements peer.Handler.
@@ -36,7 +36,6 @@ func (x *exchange) Down(l *peer.Link, why error) {
 	x.remoteOf(l).forget()
 	x.releases.failHolder(l.ID())
 	x.bus.reconsiderAll()
-	x.router.tell(RouteEvent{Owner: l.ID()})
 }
 
 // FrameEnd implements peer.Handler.

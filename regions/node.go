@@ -72,6 +72,7 @@ type Node struct {
 	parts       Parts
 
 	member atomic.Pointer[directory.Member]
+	seen   atomic.Pointer[directory.View] // that viewChanged took last
 	mesh   *peer.Mesh
 	server *grpc.Server
 	tls    *tls
@@ -236,6 +237,9 @@ func (n *Node) viewChanged(v *directory.View) {
 	n.mesh.Connect(targets)
 	n.mover.wakeUp()
 	n.bus.reconsiderAll()
+	if old := n.seen.Swap(v); old != nil {
+		n.router.tell(func(shard world.ShardID) bool { return old.Owner(shard) != v.Owner(shard) })
+	}
 	if n.parts.AssignmentChanged != nil {
 		n.parts.AssignmentChanged()
 	}

@@ -27,16 +27,32 @@ type Router struct {
 	hintCount atomic.Int64
 
 	mu        sync.Mutex
-	listeners []func(RouteEvent)
+	listeners []func(func(world.ShardID) bool)
 }
 
-// RouteEvent tells a gateway of the way to an owner.
-type RouteEvent struct {
-	Owner string
-	// Up: the owner can be reached (again). Otherwise the stream to it broke:
-	// what was sent to it and not answered may be lost and has to be sent again
-	// under the same numbers; it may have been taken all the same.
-	Up bool
+// Listen calls f whenever the way to some shards may have changed: the stream to
+// their owner broke and is open again, or another owner should serve them now.
+// What was sent for these shards and not answered may be lost, and has to be
+// sent again under the same numbers (it may have been taken all the same).
+// affected says which shards they are, as long as f runs. f must not block.
+func (r *Router) Listen(f func(affected func(world.ShardID) bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.listeners = append(r.listeners, f)
+}
+
+func (r *Router) tell(affected func(world.ShardID) bool) {
+	r.mu.Lock()
+	listeners := r.listeners
+	r.mu.Unlock()
+	for _, f := range listeners {
+		f(affected)
+	}
+}
+
+// tellOwner tells of all shards that go to a process.
+func (r *Router) tellOwner(owner string) {
+	r.tell(func(shard world.ShardID) bool { return r.Owner(shard) == owner })
 }
 
 // hint is an owner's word that another one serves a shard.
@@ -46,22 +62,6 @@ type hint struct {
 }
 
 func newRouter(n *Node) *Router { return &Router{node: n} }
-
-// Listen calls f at every RouteEvent. f must not block.
-func (r *Router) Listen(f func(RouteEvent)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.listeners = append(r.listeners, f)
-}
-
-func (r *Router) tell(e RouteEvent) {
-	r.mu.Lock()
-	listeners := r.listeners
-	r.mu.Unlock()
-	for _, f := range listeners {
-		f(e)
-	}
-}
 
 // Owner names the process to which messages for the shard go now, "" if there
 // is none.
@@ -89,6 +89,7 @@ func (r *Router) follow(shard world.ShardID, owner string) {
 		r.hintCount.Add(1)
 	}
 	r.node.bus.reconsider(shard)
+	r.tell(func(s world.ShardID) bool { return s == shard })
 	time.AfterFunc(r.node.options.HintTime, func() {
 		if r.hints.CompareAndDelete(shard, h) {
 			r.hintCount.Add(-1)

@@ -48,8 +48,9 @@ func (b *beater) enter(ctx context.Context) error {
 	}
 }
 
-// run renews by an absolute schedule: a slow renewal does not delay the ones
-// after it, and those that it overran are left out.
+// run renews by an absolute schedule. One that took longer than the interval is
+// followed by the next one at once; of those that it overran only one is made
+// up for.
 func (b *beater) run(ctx context.Context) {
 	next := b.clock() + b.cfg.Interval
 	timer := time.NewTimer(b.cfg.Interval)
@@ -60,16 +61,14 @@ func (b *beater) run(ctx context.Context) {
 			return
 		case <-b.now:
 		case <-timer.C:
-			b.metrics.late.Observe((b.clock() - next).Seconds())
+			now := b.clock()
+			b.metrics.late.Observe((now - next).Seconds())
+			next += (now-next)/b.cfg.Interval*b.cfg.Interval + b.cfg.Interval
 		}
 		if b.Err() == nil {
 			b.cycle(ctx)
 		}
-		now := b.clock()
-		if now >= next {
-			next = now + b.cfg.Interval - (now-next)%b.cfg.Interval
-		}
-		timer.Reset(next - now)
+		timer.Reset(next - b.clock())
 	}
 }
 

@@ -161,7 +161,7 @@ func (d *Member) Leave(ctx context.Context) error {
 	if _, err := d.store.Beat(ctx, &record); err != nil {
 		return fmt.Errorf("leaving the directory: %w", err)
 	}
-	return d.store.Remove(ctx, record.ID, record.Incarnation, record.Counter)
+	return nil // the others remove the record once they have seen it
 }
 
 // Abandon ends the membership as a crash does: nobody is told.

@@ -90,11 +90,15 @@ func (d *Member) forgetDead(ctx context.Context) {
 	v := d.view.Load()
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
-		if n.Alive || d.clock()-n.deadSince < d.cfg.Forget {
+		bound := d.cfg.Forget
+		if n.Left {
+			bound = 2 * d.cfg.Death
+		}
+		if n.Alive || d.clock()-n.deadSince < bound {
 			continue
 		}
-		bound, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
-		err := d.store.Remove(bound, n.ID, n.Incarnation, n.Counter)
+		timed, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+		err := d.store.Remove(timed, n.ID, n.Incarnation, n.Counter)
 		cancel()
 		if err != nil {
 			d.log.Warn("cannot remove a dead process's record", "node", n.ID, "error", err)

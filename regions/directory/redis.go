@@ -61,7 +61,7 @@ func NewRedis(cfg RedisConfig) (Store, error) {
 		PoolSize:      1, MinIdleConns: 1, MaxActiveConns: 2,
 		// A renewal that is tried again inside the client would hide from us
 		// when it was sent; the next beat is the retry.
-		MaxRetries:   -1,
+		MaxRetries: -1, DialerRetries: 1,
 		MaxRedirects: 3,
 		DialTimeout:  time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, PoolTimeout: time.Second,
 		ContextTimeoutEnabled: true,
