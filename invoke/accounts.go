@@ -154,6 +154,12 @@ func (p *Policy) account(item *Item) {
 			t.guaranteedMisses++
 		}
 	}
+	if f.undeployed { // its account is closed, that of its class is not
+		class := &p.retired[f.spec.Contract.Class()]
+		class.Invocations++
+		class.Busy += ran
+		class.Used += f.used(ran)
+	}
 	if item.guaranteed {
 		f.chargeOverrun(ran)
 	}
@@ -200,12 +206,16 @@ func (f *Function) account(now Instant) Account {
 	}
 }
 
+const bytesPerGB = 1e9
+
+func (f *Function) used(ran time.Duration) float64 {
+	return float64(f.spec.Contract.Memory) / bytesPerGB * ran.Seconds()
+}
+
 func (f *Function) usage(now Instant) Usage {
-	const bytesPerGB = 1e9
 	wall := now.Sub(f.deployedAt).Seconds()
-	c := &f.spec.Contract
 	return Usage{
-		Used:           float64(c.Memory) / bytesPerGB * f.tally.runTime.sum.Seconds(),
+		Used:           f.used(f.tally.runTime.sum),
 		ReservedMemory: float64(f.reservedMemory()) / bytesPerGB * wall,
 		ReservedCores:  f.reservedCores() * wall,
 	}

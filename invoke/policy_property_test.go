@@ -19,9 +19,9 @@ type policyModel struct {
 	sets      []*Keys
 	keys      []*Key
 
-	waiting  []*Invocation          // taken by Submit, in order, not in a run
-	fate     map[*Invocation]int    // 0 waits or is under way, 1 done
-	running  map[*Key]bool          //
+	waiting  []*Invocation       // taken by Submit, in order, not in a run
+	fate     map[*Invocation]int // how often it was carried out
+	running  map[*Key]bool
 	perKey   map[*Key][]*Invocation // what must come next, in order
 	refused  map[*Function]uint64
 	finished map[*Function]uint64
@@ -361,7 +361,6 @@ func TestPolicyAgainstModel(t *testing.T) {
 					m.policy.CloseKey(rapid.SampledFrom(m.keys).Draw(t, "key"))
 				}
 			},
-			"abort": func(t *rapid.T) {},
 		})
 		m.drain(t)
 		m.check(t)

@@ -1,0 +1,68 @@
+package metrics_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/invoke/metrics"
+)
+
+func TestAccountsAreExported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := invoke.New(invoke.Config{Workers: 1})
+		keys := s.Keys("shards", invoke.KeyOptions{AfterRun: func(*invoke.Key) {}})
+		fn, err := s.Deploy(invoke.Spec{
+			Name: "move", Keys: keys,
+			Contract: invoke.Contract{Rate: 10, Deadline: time.Second, RunTime: 30 * time.Microsecond},
+			Run:      func(*invoke.Invocation) { <-time.After(30 * time.Microsecond) },
+			Refused:  func(*invoke.Invocation, *invoke.Refusal) {},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := keys.Open(1)
+		for range 3 {
+			if err := fn.Submit(&invoke.Invocation{Key: key}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if fn.Submit(&invoke.Invocation{}) == nil {
+			t.Fatal("taken without a key")
+		}
+		if err := s.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		registry := prometheus.NewPedanticRegistry()
+		if err := registry.Register(metrics.New(s)); err != nil {
+			t.Fatal(err)
+		}
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]float64{}
+		for _, family := range families {
+			for _, m := range family.GetMetric() {
+				v := m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				for _, b := range m.GetHistogram().GetBucket() {
+					if b.GetUpperBound() == 50e-6 {
+						v = float64(b.GetCumulativeCount())
+					}
+				}
+				found[family.GetName()] += v
+			}
+		}
+		for name, want := range map[string]float64{
+			"submitted_total": 4, "invocations_total": 3, "refusals_total": 1, "guaranteed_total": 3,
+			"misses_total": 0, "waiting": 0, "run_seconds": 3, "key_runs_total": 1, "overcommitted": 0,
+		} {
+			if got, ok := found["starling_invoke_"+name]; !ok || got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
+		}
+	})
+}
