@@ -80,6 +80,9 @@ func restart(t *testing.T, s Store) {
 	if err := s.Log.Release(t.Context(), placeShard, place.tail); err != nil {
 		t.Fatal(err)
 	}
+	bare := claim(t, s.Log, otherMapShard, "first")
+	bare.append(t, "1", "2")
+	bare.snapshot(t, 2, "to 2", 2) // not one entry left
 
 	log := s.Reopen(t)
 	if log.Durability() != s.Log.Durability() {
@@ -93,9 +96,14 @@ func restart(t *testing.T, s Store) {
 	}
 	wantHolder(t, log, placeShard, world.Holder{Tail: place.tail})
 	wantEntries(t, log, placeShard, 1, "in a place")
+	wantHolder(t, log, otherMapShard, world.Holder{Tail: bare.tail, Owner: "first"})
+	wantSnapshot(t, log, otherMapShard, 2, "to 2")
+	bare.log = log
+	bare.append(t, "3")
+	wantEntries(t, log, otherMapShard, 3, "3")
 	listed := 0
-	if err := log.Shards(t.Context(), func(world.ShardID) error { listed++; return nil }); err != nil || listed != 2 {
-		t.Errorf("%d shards listed, %v; want 2", listed, err)
+	if err := log.Shards(t.Context(), func(world.ShardID) error { listed++; return nil }); err != nil || listed != 3 {
+		t.Errorf("%d shards listed, %v; want 3", listed, err)
 	}
 
 	// The owner before may go on if nobody claimed meanwhile.
