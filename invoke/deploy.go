@@ -30,6 +30,9 @@ func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
 		return nil, &NotAdmittedError{spec.Name, shortages}
 	}
 	p.functions = append(p.functions, f)
+	if c.Rate > 0 && spec.Keys != nil {
+		spec.Keys.promised++
+	}
 	return f, nil
 }
 
@@ -82,6 +85,9 @@ func (p *Policy) Undeploy(now Instant, f *Function) {
 	account := f.account(p.advance(now))
 	p.retired[account.Class].addAccount(&account)
 	f.undeployed = true
+	if account.Class != BestEffort && f.spec.Keys != nil {
+		f.spec.Keys.promised--
+	}
 	p.nextExpiry = math.MinInt64
 	if f.estimate.p99 > 0 {
 		p.learned[f.spec.Name] = f.estimate.p99

@@ -30,7 +30,8 @@ type Invocation struct {
 	privileged bool // goes before what is not; see Policy.privilege
 	tooLate    bool // what expires is the hard deadline, not the age
 
-	next *Invocation // behind it in its key
+	next                   *Invocation // behind it in its key
+	urgentNext, urgentPrev *Invocation // see Key.urgentFirst
 }
 
 // Child prepares child to be submitted as part of the work of inv: it takes

@@ -19,6 +19,7 @@ type Keys struct {
 	options   KeyOptions
 	policy    *Policy
 	scheduler *Scheduler // nil for a bare Policy
+	promised  int        // deployed functions of the set with a guarantee
 	tally     keysTally
 }
 
@@ -41,6 +42,12 @@ type Key struct {
 	head, tail   *Invocation // what waits, in arrival order
 	excess       int         // how many of them exceed their guarantee
 	unprivileged int         // how many of them exceed their guarantee, or came behind such
+
+	// urgentFirst is the earliest due among those that are not privileged: when such
+	// work stands at the head, the key is as urgent as that, even when other work
+	// stands before it. The list keeps those that will be the earliest once what
+	// stands before them is gone (a monotonic queue): O(1) amortised a step.
+	urgentFirst, urgentLast *Invocation
 
 	running bool
 	closed  atomic.Bool // written under the lock, read by the worker inside a run
@@ -68,6 +75,19 @@ func (k *Key) push(inv *Invocation) {
 		k.tail.next = inv
 	}
 	k.tail = inv
+	if inv.privileged {
+		return
+	}
+	for k.urgentLast != nil && k.urgentLast.place.due > inv.place.due {
+		k.urgentLast = k.urgentLast.urgentPrev
+	}
+	inv.urgentNext, inv.urgentPrev = nil, k.urgentLast
+	if k.urgentLast == nil {
+		k.urgentFirst = inv
+	} else {
+		k.urgentLast.urgentNext = inv
+	}
+	k.urgentLast = inv
 }
 
 func (k *Key) pop() *Invocation {
@@ -76,7 +96,15 @@ func (k *Key) pop() *Invocation {
 	if k.head == nil {
 		k.tail = nil
 	}
-	inv.next = nil
+	if k.urgentFirst == inv {
+		k.urgentFirst = inv.urgentNext
+		if k.urgentFirst == nil {
+			k.urgentLast = nil
+		} else {
+			k.urgentFirst.urgentPrev = nil
+		}
+	}
+	inv.next, inv.urgentNext, inv.urgentPrev = nil, nil, nil
 	return inv
 }
 
@@ -87,7 +115,25 @@ func (k *Key) putBack(inv *Invocation) {
 	if k.tail == nil {
 		k.tail = inv
 	}
+	if inv.privileged || k.urgentFirst != nil && k.urgentFirst.place.due < inv.place.due {
+		return
+	}
+	inv.urgentNext = k.urgentFirst
+	if k.urgentFirst == nil {
+		k.urgentLast = inv
+	} else {
+		k.urgentFirst.urgentPrev = inv
+	}
+	k.urgentFirst = inv
 }
 
-// band is where the key belongs among what is ready: with its head.
-func (k *Key) band() band { return bandOf(k.head.privileged, k.head.fn.long) }
+// rank is where the key belongs among what is ready. Privileged work goes by the
+// deadline of the head alone, so that nothing lends it an urgency which the
+// admission test did not reckon with.
+func (k *Key) rank() (b band, due Instant, seq uint64) {
+	urgent := k.head
+	if !k.head.privileged {
+		urgent = k.urgentFirst
+	}
+	return bandOf(k.head.privileged, k.head.fn.long), urgent.place.due, urgent.place.seq
+}

@@ -166,6 +166,9 @@ func (p *Policy) privilege(key *Key) bool { return key == nil || key.unprivilege
 // waiting too long in the same keys, which it cannot overtake: a quarter of the
 // deadline, in one key or over all workers.
 func (p *Policy) excessive(f *Function, key *Key) bool {
+	if key.keys.promised == 0 {
+		return false
+	}
 	bound := f.spec.Contract.Deadline / 4
 	if bound == 0 {
 		bound = f.spec.Queue.Age / 4
@@ -208,7 +211,8 @@ func (p *Policy) offer(key *Key) {
 	if key.running || key.head == nil {
 		return
 	}
-	p.ready.update(&key.place, key.band(), key.head.place.due, key.head.place.seq)
+	b, due, seq := key.rank()
+	p.ready.update(&key.place, b, due, seq)
 }
 
 // reclassified moves what waits for f to the heaps where it belongs since f's runs

@@ -153,8 +153,20 @@ func (a order) before(b order) bool {
 
 func orderOf(inv *Invocation) order { return order{!inv.privileged, inv.place.due, inv.place.seq} }
 
+// orderOfKey is the order of the head, or of the most urgent of the rest if the
+// head is part of it.
+func orderOfKey(queue []*Invocation) order {
+	first := orderOf(queue[0])
+	for _, inv := range queue {
+		if o := orderOf(inv); first.rest && o.rest && o.before(first) {
+			first = o
+		}
+	}
+	return first
+}
+
 // ready lists what may run now: unary invocations, and of keys that are not held
-// the head.
+// the key's order.
 func (m *policyModel) ready(longAllowed bool) []order {
 	var ready []order
 	for _, inv := range m.waiting {
@@ -166,7 +178,7 @@ func (m *policyModel) ready(longAllowed bool) []order {
 		if len(queue) == 0 || m.running[key] || queue[0].fn.long && !longAllowed {
 			continue
 		}
-		ready = append(ready, orderOf(queue[0]))
+		ready = append(ready, orderOfKey(queue))
 	}
 	return ready
 }
@@ -195,6 +207,9 @@ func (m *policyModel) take(t *rapid.T) {
 	}
 	m.workers[w] = run
 	taken := orderOf(run.Items[0].Invocation)
+	if run.Key != nil {
+		taken = orderOfKey(m.perKey[run.Key])
+	}
 	for _, o := range ready {
 		if o.before(taken) {
 			t.Fatalf("%+v was taken before %+v", taken, o)
