@@ -22,7 +22,7 @@ import (
 // Config holds a node's settings.
 type Config struct {
 	ID        string   `toml:"id" default:"" doc:"Name of this process in the region, unlike all others. Empty: the host's name and a random number."`
-	Roles     []string `toml:"roles" default:"gateway,owner" doc:"What this process does: gateway (serves clients), owner (runs shards)."`
+	Roles     []string `toml:"roles" default:"[\"gateway\",\"owner\"]" doc:"What this process does: gateway (serves clients), owner (runs shards)."`
 	Listen    string   `toml:"listen" default:"127.0.0.1:0" doc:"Address of the peer port, host:port. Whoever reaches it can act as any process of the region: keep it private, or set the tls files."`
 	Advertise string   `toml:"advertise" default:"" doc:"host:port at which other processes reach the peer port. Empty: the address listened on."`
 

@@ -1,0 +1,276 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/starling-vr/starling/actions"
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	"github.com/starling-vr/starling/gateway"
+	"github.com/starling-vr/starling/gateway/auth"
+	"github.com/starling-vr/starling/internal/version"
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/pubsub"
+	"github.com/starling-vr/starling/pubsub/direct"
+	redisbus "github.com/starling-vr/starling/pubsub/redis"
+	"github.com/starling-vr/starling/regions"
+	"github.com/starling-vr/starling/regions/directory"
+)
+
+// Options are what a process gets besides its settings.
+type Options struct {
+	Log      *slog.Logger
+	Registry *actions.Registry // a game's own functions; nil: the built-in ones
+	// Routes adds to the listener, e.g. the page of dev.
+	Routes func(*http.ServeMux)
+}
+
+// Server is a running process.
+type Server struct {
+	settings  Settings
+	log       *slog.Logger
+	metrics   *prometheus.Registry
+	stores    stores
+	scheduler *invoke.Scheduler
+	broker    *direct.Broker
+	redisBus  *redisbus.Bus
+	host      *actions.Host
+	gateway   *gateway.Gateway
+	node      *regions.Node
+	http      *http.Server
+	debug     *http.Server
+	listener  net.Listener
+	ready     atomic.Bool
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
+	failed    chan error
+}
+
+// Start brings a process up: it returns once it serves. Stop ends it.
+func Start(ctx context.Context, settings *Settings, o Options) (*Server, error) {
+	if err := settings.Check(); err != nil {
+		return nil, err
+	}
+	inside, cancel := context.WithCancel(context.Background())
+	s := &Server{settings: *settings, log: o.Log, metrics: prometheus.NewRegistry(), cancel: cancel, failed: make(chan error, 2)}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.start(ctx, inside, o); err != nil {
+		s.halt()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx, inside context.Context, o Options) error {
+	var err error
+	if s.stores, err = openStores(ctx, s.settings.Store, s.log); err != nil {
+		return err
+	}
+	s.node, err = regions.New(regions.Options{
+		Config: s.settings.Region, Store: s.stores.directory, Version: version.String(), Log: s.log, Registerer: s.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	parts := regions.Parts{Load: s.load, Failed: s.fail}
+	if s.settings.Bus.Kind == "redis" {
+		r := s.settings.Store.Redis
+		s.redisBus, err = redisbus.Open(ctx, redisbus.Config{Config: r.nodes(), Prefix: r.Prefix, Registerer: s.metrics, Logger: s.log})
+		if err != nil {
+			return err
+		}
+	}
+	if s.settings.has(directory.RoleOwner) {
+		if err := s.startOwner(o.Registry, &parts); err != nil {
+			return err
+		}
+	}
+	if s.settings.has(directory.RoleGateway) {
+		if err := s.startGateway(inside, &parts); err != nil {
+			return err
+		}
+	}
+	if err := s.listen(o.Routes); err != nil {
+		return err
+	}
+	if err := s.node.Start(ctx, parts); err != nil {
+		return err
+	}
+	s.ready.Store(true)
+	return nil
+}
+
+func (s *Server) startOwner(registry *actions.Registry, parts *regions.Parts) error {
+	s.scheduler = invoke.New(invoke.Config{})
+	s.broker = direct.New()
+	var out pubsub.Publisher = s.broker
+	if s.redisBus != nil {
+		out = s.redisBus
+	}
+	var err error
+	s.host, err = actions.NewHost(actions.Options{
+		Node: s.node.ID(), Log: s.stores.log, Bus: out, Scheduler: s.scheduler, Registry: registry,
+		Assignment: s.node, Network: s.node, Map: s.settings.World.shards(),
+		Limits: s.settings.Owner.limits(s.settings.Gateway.ResumeTime), SnapshotBatches: s.settings.Owner.SnapshotBatches,
+		RetainAll: s.settings.Owner.RetainLogs, UnloadAfter: s.settings.Owner.UnloadAfter,
+		Logger: s.log, Metrics: s.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	parts.Owner, parts.Broker = s.host, s.broker
+	parts.Shards = func() []*clusterv1.ShardStatus { return shardStatus(s.node.ID(), s.host) }
+	parts.LeaseRegained = func(_ uint64, verified func()) { s.running.Go(func() { s.host.Verify(verified) }) }
+	parts.AssignmentChanged = s.recoverSoon
+	return nil
+}
+
+// recoverSoon looks for shards that lost their owner while something of theirs
+// was under way.
+func (s *Server) recoverSoon() {
+	s.running.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.host.Recover(ctx); err != nil {
+			s.log.Warn("looking for shards without owner", "error", err)
+		}
+	})
+}
+
+func (s *Server) startGateway(inside context.Context, parts *regions.Parts) error {
+	verifier, err := auth.New(inside, s.settings.Auth)
+	if err != nil {
+		return err
+	}
+	config := s.settings.Gateway
+	config.Node = s.node.ID()
+	var bus pubsub.Bus = s.node.Bus()
+	if s.redisBus != nil {
+		bus = s.redisBus
+	}
+	s.gateway, err = gateway.New(config, gateway.Deps{
+		Router: s.node.Router(), Bus: bus, Auth: verifier, Log: s.log, Registerer: s.metrics,
+		Shards: s.settings.World.shards(), Version: version.String(),
+	})
+	if err != nil {
+		return err
+	}
+	parts.Edge = s.gateway.Edge()
+	s.node.Router().Listen(s.gateway.RoutesChanged)
+	return nil
+}
+
+func (s *Server) load() directory.Load {
+	var l directory.Load
+	if s.host != nil {
+		for _, shard := range s.host.Shards() {
+			l.Shards++
+			l.Sessions += shard.Participants
+		}
+	}
+	if s.gateway != nil {
+		l.Connections = s.gateway.Connections()
+	}
+	return l
+}
+
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// Failed gives an error if the process cannot go on.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Address is where the listener is, host:port.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Node is the id of the process.
+func (s *Server) Node() string { return s.node.ID() }
+
+// Stop sends clients elsewhere, hands the shards over and ends the process,
+// within Settings.StopTime.
+func (s *Server) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.settings.StopTime)
+	defer cancel()
+	s.ready.Store(false)
+	began := time.Now()
+	var drained error
+	if s.gateway != nil {
+		edge, cancel := context.WithTimeout(ctx, s.settings.StopTime*2/3)
+		drained = s.drainGateway(edge)
+		cancel()
+	}
+	drained = errors.Join(drained, s.node.Shutdown(ctx))
+	s.node = nil
+	if s.host != nil {
+		drained = errors.Join(drained, s.host.Close(ctx))
+		s.host = nil
+	}
+	s.halt()
+	s.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+	return drained
+}
+
+// drainGateway waits for clients to go; those who stay are cut off, which is no
+// error.
+func (s *Server) drainGateway(ctx context.Context) error {
+	err := s.gateway.Drain(ctx)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("draining the gateway: %w", err)
+	}
+	err = s.gateway.Close()
+	s.gateway = nil
+	return err
+}
+
+// halt ends what runs, at once.
+func (s *Server) halt() {
+	if s.http != nil {
+		_ = s.http.Close()
+	}
+	if s.debug != nil {
+		_ = s.debug.Close()
+	}
+	if s.gateway != nil {
+		_ = s.gateway.Close()
+	}
+	if s.node != nil {
+		s.node.Close()
+	}
+	if s.host != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = s.host.Close(ctx)
+		cancel()
+	}
+	if s.scheduler != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = s.scheduler.Close(ctx)
+		cancel()
+	}
+	if s.broker != nil {
+		_ = s.broker.Close()
+	}
+	if s.redisBus != nil {
+		_ = s.redisBus.Close()
+	}
+	s.cancel()
+	s.running.Wait()
+	if s.stores.log != nil {
+		if err := s.stores.close(); err != nil {
+			s.log.Warn("closing the store", "error", err)
+		}
+	}
+}
