@@ -10,8 +10,8 @@ import (
 	"github.com/starling-vr/starling/world"
 )
 
-// source is an owner of one cell that answers ReadCell.
-type source struct {
+// Source is an owner of one cell that answers ReadCell.
+type Source struct {
 	bus pubsub.Publisher
 
 	mu      sync.Mutex
@@ -20,12 +20,13 @@ type source struct {
 	content strings.Builder
 }
 
-func newSource(bus pubsub.Publisher, shard world.ShardID, cell world.Cell) *source {
-	return &source{bus: bus, chain: NewChain(shard), cell: cell}
+// NewSource starts an owner that publishes on bus.
+func NewSource(bus pubsub.Publisher, shard world.ShardID, cell world.Cell) *Source {
+	return &Source{bus: bus, chain: NewChain(shard), cell: cell}
 }
 
-// commit changes the cell, then publishes the change: never the other way round.
-func (s *source) commit() {
+// Commit changes the cell, then publishes the change: never the other way round.
+func (s *Source) Commit() {
 	s.mu.Lock()
 	batch := s.chain.Commit(s.cell)
 	s.content.Write(batch[0].Steps)
@@ -33,24 +34,24 @@ func (s *source) commit() {
 	s.bus.Publish(batch)
 }
 
-func (s *source) digest() {
+func (s *Source) digest() {
 	s.mu.Lock()
 	d := s.chain.Digest()
 	s.mu.Unlock()
 	s.bus.PublishDigest(d)
 }
 
-func (s *source) read(request uint64) pubsub.Message {
+func (s *Source) read(request uint64) pubsub.Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return pubsub.Message{Fence: s.chain.Fence, Cell: s.cell, Sequence: s.chain.Sequence,
 		Baseline: true, Steps: []byte(s.content.String()), Request: request}
 }
 
-// follower keeps an image of the source's cell with a CellReader.
-type follower struct {
+// Follower keeps an image of the source's cell with a CellReader.
+type Follower struct {
 	*Recorder
-	source *source
+	source *Source
 
 	mu      sync.Mutex
 	reader  *pubsub.CellReader
@@ -58,12 +59,13 @@ type follower struct {
 	request uint64
 }
 
-func newFollower(s *source) *follower {
-	return &follower{Recorder: NewRecorder(), source: s,
+// NewFollower follows the source once it watches its cell.
+func NewFollower(s *Source) *Follower {
+	return &Follower{Recorder: NewRecorder(), source: s,
 		reader: pubsub.NewCellReader(s.chain.Fence.Shard, s.cell, pubsub.CellReaderConfig{})}
 }
 
-func (f *follower) do(result pubsub.CellResult) {
+func (f *Follower) do(result pubsub.CellResult) {
 	for _, m := range result.Apply {
 		if m.Baseline {
 			f.image = ""
@@ -77,7 +79,8 @@ func (f *follower) do(result pubsub.CellResult) {
 	}
 }
 
-func (f *follower) Messages(batch []pubsub.Message) {
+// Messages implements pubsub.Handler.
+func (f *Follower) Messages(batch []pubsub.Message) {
 	f.mu.Lock()
 	for _, m := range batch {
 		f.do(f.reader.Message(m, time.Now()))
@@ -86,7 +89,8 @@ func (f *follower) Messages(batch []pubsub.Message) {
 	f.Recorder.Messages(batch)
 }
 
-func (f *follower) Digest(d pubsub.Digest) {
+// Digest implements pubsub.Handler.
+func (f *Follower) Digest(d pubsub.Digest) {
 	f.mu.Lock()
 	for _, c := range d.Cells {
 		f.do(f.reader.Digest(d.Fence, c.Sequence, time.Now()))
@@ -95,22 +99,24 @@ func (f *follower) Digest(d pubsub.Digest) {
 	f.Recorder.Digest(d)
 }
 
-func (f *follower) Watching(shard world.ShardID, cell world.Cell) {
+// Watching implements pubsub.Handler.
+func (f *Follower) Watching(shard world.ShardID, cell world.Cell) {
 	f.mu.Lock()
 	f.do(f.reader.Watching(time.Now()))
 	f.mu.Unlock()
 	f.Recorder.Watching(shard, cell)
 }
 
-func (f *follower) Lost(shard world.ShardID, cell world.Cell) {
+// Lost implements pubsub.Handler.
+func (f *Follower) Lost(shard world.ShardID, cell world.Cell) {
 	f.mu.Lock()
 	f.reader.Lost()
 	f.mu.Unlock()
 	f.Recorder.Lost(shard, cell)
 }
 
-// converges publishes digests until the image is the source's content.
-func (f *follower) converges(t *testing.T) {
+// Converges publishes digests until the image is the source's content.
+func (f *Follower) Converges(t testing.TB) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -134,45 +140,45 @@ func (f *follower) converges(t *testing.T) {
 
 func follow(t *testing.T, impl Implementation) {
 	owner, gateway := impl.Open(t)
-	s := newSource(owner, shardNumber(0), cellNumber(1))
-	f := newFollower(s)
+	s := NewSource(owner, shardNumber(0), cellNumber(1))
+	f := NewFollower(s)
 	for range 10 {
-		s.commit()
+		s.Commit()
 	}
 	sub := gateway.Subscribe(t.Name(), f)
 	defer sub.Close()
 	sub.Watch(shardNumber(0), cellNumber(1), 1)
 	for range 500 {
-		s.commit()
+		s.Commit()
 	}
-	f.converges(t)
+	f.Converges(t)
 	f.check(t)
 }
 
 func cut(t *testing.T, impl Implementation) {
 	owner, gateway := impl.Open(t)
-	s := newSource(owner, shardNumber(0), cellNumber(1))
-	f := newFollower(s)
+	s := NewSource(owner, shardNumber(0), cellNumber(1))
+	f := NewFollower(s)
 	sub := gateway.Subscribe(t.Name(), f)
 	defer sub.Close()
 	sub.Watch(shardNumber(0), cellNumber(1), 1)
 	f.WaitCount(t, EventWatching, cellNumber(1), 1)
 	for round := range 3 {
 		for range 100 {
-			s.commit()
+			s.Commit()
 		}
 		if impl.Cut != nil {
 			impl.Cut(t)
 		}
 		for range 100 {
-			s.commit()
+			s.Commit()
 		}
 		if impl.Cut != nil {
 			f.WaitCount(t, EventLost, cellNumber(1), round+1)
 			f.WaitCount(t, EventWatching, cellNumber(1), round+2)
 		}
 	}
-	s.commit()
-	f.converges(t)
+	s.Commit()
+	f.Converges(t)
 	f.check(t)
 }

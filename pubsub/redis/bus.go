@@ -91,7 +91,8 @@ func (b *Bus) Publish(batch []pubsub.Message) { b.publisher.publish(batch) }
 func (b *Bus) PublishDigest(d pubsub.Digest) { b.publisher.publishDigest(d) }
 
 // Subscribe registers a subscriber. The numbers given to Watch stay in this
-// process: Watchers of a digest counts those of the owner's own bus.
+// process: where the owner's digest tells no Watchers, those of this process
+// are filled in.
 func (b *Bus) Subscribe(_ string, h pubsub.Handler) pubsub.Subscription {
 	return &subscription{owner: b.subscriber, subscriber: fanout.NewSubscriber(h), watched: make(map[place]struct{})}
 }
