@@ -1,0 +1,1 @@
+import"./index-CNl2tpxz.js";import"./init-C3AM1KU_.js";
