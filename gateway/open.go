@@ -268,25 +268,27 @@ func (c *connection) begin(e *entry, s *session, reply *clusterv1.ControlReply) 
 		ResumeMs: uint32(g.config.ResumeTime.Milliseconds()), Resumed: e.resumed, Gateway: g.config.Node, Version: g.version,
 		CellResolution: uint32(g.shards.CellResolution), MaxInFlight: uint32(g.config.MaxInFlight), PlaceInfo: e.place,
 	}
-	client := g.hubs.Open(hub.Newcomer{Conn: c.conn, Avatar: world.EntityID(attached.Avatar), Place: place,
-		Cell: world.Cell(attached.Cell), Ring: ring,
-		Welcome: &starlingv1.ServerMessage{Kind: &starlingv1.ServerMessage_Welcome{Welcome: welcome}}})
+	client := g.hubs.Prepare(hub.Newcomer{Conn: c.conn, Avatar: world.EntityID(attached.Avatar), Place: place,
+		Cell: world.Cell(attached.Cell), Ring: ring})
+	s.mu.Lock()
+	s.client = client
+	s.mu.Unlock()
+	c.session.Store(s) // before Welcome: the client may act as soon as it has that
+	client.Begin(&starlingv1.ServerMessage{Kind: &starlingv1.ServerMessage_Welcome{Welcome: welcome}})
 	for _, out := range attached.Remembered {
 		out.Repeated = true
 		client.Outcome(out)
 	}
 	s.mu.Lock()
-	s.client = client
-	early, over, cell := s.early, s.over, s.cell
-	s.early = nil
-	s.mu.Unlock()
-	for _, out := range early {
+	for _, out := range s.early {
 		client.Outcome(out)
 	}
+	s.early, s.begun = nil, true
+	over, cell := s.over, s.cell
+	s.mu.Unlock()
 	if cell != 0 && cell != world.Cell(attached.Cell) {
 		client.Moved(cell)
 	}
-	c.session.Store(s)
 	c.stage.Store(int32(open))
 	g.metrics.sessions.WithLabelValues(map[bool]string{false: "opened", true: "resumed"}[e.resumed]).Inc()
 	select {

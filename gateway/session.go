@@ -33,7 +33,8 @@ type session struct {
 	timer   *time.Timer
 	waiting bool // a resend is due: nothing else is sent until then
 	pause   time.Duration
-	early   []*starlingv1.Outcome // came before the client was opened
+	begun   bool                  // Welcome is on its way
+	early   []*starlingv1.Outcome // came before that
 	cell    world.Cell            // where the avatar was last told to be
 	over    bool                  // the session ended, or lives on another connection
 }
@@ -117,6 +118,11 @@ func (s *session) outcome(o *clusterv1.RoutedOutcome) {
 		s.mu.Unlock()
 		return
 	}
+	if out.Code == starlingv1.Code_OUT_OF_ORDER && s.underWay(out.Number) && s.underWay(out.Expected) {
+		s.resendAfter(s.nextPause()) // it overtook one that was refused on the way
+		s.mu.Unlock()
+		return
+	}
 	s.pause = 0
 	s.forget(out.Number)
 	cell := world.Cell(o.Cell)
@@ -125,7 +131,7 @@ func (s *session) outcome(o *clusterv1.RoutedOutcome) {
 		s.cell = cell
 	}
 	client := s.client
-	if client == nil {
+	if !s.begun {
 		s.early = append(s.early, out)
 		s.mu.Unlock()
 		return
@@ -138,6 +144,11 @@ func (s *session) outcome(o *clusterv1.RoutedOutcome) {
 		client.Moved(cell)
 	}
 	client.Outcome(out)
+}
+
+// underWay says whether an action has no outcome yet. Called under mu.
+func (s *session) underWay(number uint64) bool {
+	return slices.ContainsFunc(s.flights, func(f flight) bool { return f.number == number })
 }
 
 // forget drops a flight. Called under mu.
@@ -259,12 +270,12 @@ func (s *session) arrived(n *clusterv1.SessionNotice) {
 	if elsewhere && len(s.flights) > 0 {
 		s.resendAfter(0)
 	}
-	client, cell := s.client, world.Cell(n.Cell)
+	client, begun, cell := s.client, s.begun, world.Cell(n.Cell)
 	if cell != 0 {
 		s.cell = cell
 	}
 	s.mu.Unlock()
-	if client != nil && cell != 0 {
+	if begun && cell != 0 {
 		client.Moved(cell)
 	}
 }

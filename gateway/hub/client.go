@@ -13,13 +13,12 @@ import (
 // Client is a participant's connection as the hubs see it. Its exported methods
 // may be called from any goroutine and return at once.
 type Client struct {
-	hubs    *Hubs
-	conn    conn.Conn
-	avatar  world.EntityID
-	place   world.PlaceID
-	json    bool
-	removed func()
-	hub     atomic.Pointer[Hub]
+	hubs   *Hubs
+	conn   conn.Conn
+	avatar world.EntityID
+	place  world.PlaceID
+	json   bool
+	hub    atomic.Pointer[Hub]
 
 	// What follows belongs to the hub's goroutine.
 	cell      world.Cell
@@ -126,9 +125,6 @@ func (h *Hub) remove(c *Client) {
 	}
 	c.gone = true
 	h.release(c)
-	if c.removed != nil {
-		c.removed()
-	}
 }
 
 // release takes a client out of this hub's books and gives the cells that its

@@ -48,13 +48,17 @@ type sightingOf struct {
 type inbox struct {
 	mu       sync.Mutex
 	messages []pubsub.Message
-	private  []privateMessage
-	calls    []func()
+	work     []work
 
 	// The hub's side of the swap.
 	takenMessages []pubsub.Message
-	takenPrivate  []privateMessage
-	takenCalls    []func()
+	takenWork     []work
+}
+
+// work is a private message, or something to call. Their order is kept.
+type work struct {
+	privateMessage
+	call func()
 }
 
 func newHub(s *Hubs, index int) *Hub {
@@ -82,16 +86,13 @@ func (h *Hub) message(m *pubsub.Message) {
 	h.inbox.mu.Unlock()
 }
 
-func (h *Hub) enqueue(p privateMessage) {
-	h.inbox.mu.Lock()
-	h.inbox.private = append(h.inbox.private, p)
-	h.inbox.mu.Unlock()
-	h.wakeUp()
-}
+func (h *Hub) enqueue(p privateMessage) { h.leave(work{privateMessage: p}) }
 
-func (h *Hub) call(f func()) {
+func (h *Hub) call(f func()) { h.leave(work{call: f}) }
+
+func (h *Hub) leave(w work) {
 	h.inbox.mu.Lock()
-	h.inbox.calls = append(h.inbox.calls, f)
+	h.inbox.work = append(h.inbox.work, w)
 	h.inbox.mu.Unlock()
 	h.wakeUp()
 }
@@ -123,29 +124,40 @@ func (h *Hub) run() {
 	}
 }
 
-// take works through the inbox: calls, then messages of the bus, then private
-// messages, in the order in which they came.
+// take works through the inbox: messages of the bus, then the rest in the order
+// in which it came. A message that overtakes a confirmation or a baseline that
+// was left before it does no harm: the cell's reader keeps or repairs it.
 func (h *Hub) take() {
 	in := &h.inbox
 	in.mu.Lock()
-	messages, private, calls := in.messages, in.private, in.calls
-	in.messages, in.private, in.calls = in.takenMessages[:0], in.takenPrivate[:0], in.takenCalls[:0]
+	messages, rest := in.messages, in.work
+	in.messages, in.work = in.takenMessages[:0], in.takenWork[:0]
 	in.mu.Unlock()
-	for _, f := range calls {
-		f()
+	if len(messages) > 0 {
+		now := time.Now()
+		for i := range messages {
+			h.busMessage(&messages[i], now)
+		}
+		h.followSightings()
 	}
-	now := time.Now()
-	for i := range messages {
-		h.busMessage(&messages[i], now)
-	}
-	h.followSightings()
-	for i := range private {
-		h.private(private[i])
+	for i := range rest {
+		if rest[i].call != nil {
+			rest[i].call()
+		} else {
+			h.private(rest[i].privateMessage)
+		}
 	}
 	clear(messages)
-	clear(private)
-	clear(calls)
-	in.takenMessages, in.takenPrivate, in.takenCalls = messages[:0], private[:0], calls[:0]
+	clear(rest)
+	in.takenMessages, in.takenWork = shrunk(messages), shrunk(rest)
+}
+
+// shrunk empties a slice for its next use, unless a burst made it large.
+func shrunk[T any](s []T) []T {
+	if cap(s) > 4096 {
+		return nil
+	}
+	return s[:0]
 }
 
 func (h *Hub) private(p privateMessage) {

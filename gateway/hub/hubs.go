@@ -96,26 +96,26 @@ func (s *Hubs) Close() {
 
 // Newcomer is a client to be.
 type Newcomer struct {
-	Conn    conn.Conn
-	Avatar  world.EntityID
-	Place   world.PlaceID
-	Cell    world.Cell // where the avatar is
-	Ring    int
-	Welcome *starlingv1.ServerMessage // goes out first
-	// Removed is called once, when the hubs are done with the client.
-	Removed func()
+	Conn   conn.Conn
+	Avatar world.EntityID
+	Place  world.PlaceID
+	Cell   world.Cell // where the avatar is
+	Ring   int
 }
 
-// Open takes a client in.
-func (s *Hubs) Open(n Newcomer) *Client {
-	c := &Client{hubs: s, conn: n.Conn, avatar: n.Avatar, place: n.Place, cell: n.Cell, ring: n.Ring, json: n.Conn.JSON(), removed: n.Removed}
-	h := s.hubOf(c.place, c.cell)
-	c.hub.Store(h)
-	h.call(func() {
-		h.adopt(c, nil)
-		h.private(privateMessage{client: c, message: n.Welcome})
-	})
+// Prepare makes a client, which watches nothing before Begin.
+func (s *Hubs) Prepare(n Newcomer) *Client {
+	c := &Client{hubs: s, conn: n.Conn, avatar: n.Avatar, place: n.Place, cell: n.Cell, ring: n.Ring, json: n.Conn.JSON()}
+	c.hub.Store(s.hubOf(c.place, c.cell))
 	return c
+}
+
+// Begin sends welcome, then what the client's cells hold.
+func (c *Client) Begin(welcome *starlingv1.ServerMessage) {
+	c.do(func(h *Hub) {
+		h.private(privateMessage{client: c, message: welcome})
+		h.adopt(c, nil)
+	})
 }
 
 // hubOf spreads locations over the hubs: neighbouring cells mostly meet.
