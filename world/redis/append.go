@@ -29,7 +29,3 @@ func entryID(t world.Tail) []byte {
 	id = append(id, '-')
 	return strconv.AppendUint(id, uint64(t.Epoch), 10)
 }
-
-type writers struct{ log *Log }
-
-func (w *writers) close() {}

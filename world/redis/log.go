@@ -53,9 +53,8 @@ func (c *Config) setDefaults() {
 
 // Log is a world.Log in Redis.
 type Log struct {
-	config  Config
-	nodes   *redisnodes.Nodes
-	writers writers
+	config Config
+	nodes  *redisnodes.Nodes
 
 	mu      sync.RWMutex
 	closed  bool
@@ -77,7 +76,6 @@ func Open(ctx context.Context, config Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{config: config, nodes: nodes}
-	l.writers.log = l
 	if err := l.prepare(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -109,7 +107,6 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.running.Wait()
-	l.writers.close()
 	return l.nodes.Close()
 }
 
