@@ -132,29 +132,55 @@ func (s *served) compare(batch shard.Sealed, found world.Holder) (written bool, 
 }
 
 // claimAgain gives a store that lost the end of the log that end back, under a
-// new epoch.
+// new epoch. Each round looks where the store is and does the next step, so that
+// it does not matter which calls or replies get lost.
 func (s *served) claimAgain(mine world.Tail) error {
-	ctx, cancel := s.calling()
-	defer cancel()
-	log := s.host.options.Log
-	tail, err := log.Claim(ctx, s.id, s.host.options.Node, s.host.newID(), mine.Epoch)
-	if err != nil {
-		return errDropped // it will be loaded again
-	}
-	for _, batch := range s.kept {
-		if batch.Sequence <= tail.Sequence {
+	claim := s.host.newID()
+	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		tail, err := s.reclaimStep(mine, claim)
+		switch {
+		case errors.Is(err, errDropped):
+			return err
+		case err == nil && tail.Claim == claim && tail.Sequence == mine.Sequence:
+			s.reclaimed(tail)
+			return nil
+		case err == nil:
+			retry = firstRetry
 			continue
 		}
-		if batch.Sequence != tail.Sequence+1 {
-			return errDropped // the store lost more than was kept
-		}
-		if tail, err = log.Append(ctx, s.id, tail, batch.Data); err != nil {
+		s.host.metrics.logFails.Inc()
+		if !s.pause(retry) {
 			return errDropped
 		}
 	}
-	if tail.Sequence != mine.Sequence {
-		return errDropped
+}
+
+func (s *served) reclaimStep(mine world.Tail, claim uint64) (world.Tail, error) {
+	ctx, cancel := s.calling()
+	defer cancel()
+	log := s.host.options.Log
+	holder, err := log.Tail(ctx, s.id)
+	switch {
+	case err != nil:
+		return world.Tail{}, err
+	case holder.Epoch > mine.Epoch && holder.Claim != claim:
+		s.host.metrics.fenced.Inc()
+		return world.Tail{}, errDropped
+	case holder.Claim != claim:
+		return log.Claim(ctx, s.id, s.host.options.Node, claim, mine.Epoch)
+	case holder.Sequence >= mine.Sequence:
+		return holder.Tail, nil
 	}
+	for _, batch := range s.kept {
+		if batch.Sequence == holder.Sequence+1 {
+			return log.Append(ctx, s.id, holder.Tail, batch.Data)
+		}
+	}
+	s.host.options.Logger.Error("the store lost more of a shard's log than was kept", "shard", s.id.String(), "sequence", holder.Sequence, "told", mine.Sequence)
+	return world.Tail{}, errDropped
+}
+
+func (s *served) reclaimed(tail world.Tail) {
 	s.host.metrics.reclaims.Inc()
 	s.host.options.Logger.Warn("the store had lost the end of a shard's log; it was written again", "shard", s.id.String(), "epoch", tail.Epoch)
 	s.mu.Lock()
@@ -162,7 +188,6 @@ func (s *served) claimAgain(mine world.Tail) error {
 	digest := s.machine.WholeDigest(s.host.options.Clock())
 	s.mu.Unlock()
 	s.host.options.Bus.PublishDigest(digest)
-	return nil
 }
 
 // awaitLease holds back what is committed while this process may not speak, and
