@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/starling-vr/starling/actions"
-	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
-	"github.com/starling-vr/starling/world"
 )
 
 // Owner holds the settings of the shards.
@@ -36,20 +34,4 @@ func (o Owner) limits(resume time.Duration) actions.Limits {
 		Speed: o.Speed, SpeedBurst: o.SpeedBurst, RelocateEvery: o.RelocateEvery, Reach: o.Reach,
 		HeldThings: o.HeldThings, SpawnedThings: o.SpawnedThings, Hysteresis: o.Hysteresis, Resume: resume,
 	}
-}
-
-// shardStatus is what operators are told of the host's shards.
-func shardStatus(node string, host *actions.Host) []*clusterv1.ShardStatus {
-	var all []*clusterv1.ShardStatus
-	for _, s := range host.Shards() {
-		all = append(all, &clusterv1.ShardStatus{
-			Shard: shardMessage(s.Shard), Owner: node, State: s.State, Epoch: s.Epoch, Sequence: s.Sequence,
-			Sessions: uint32(s.Participants), Entities: uint32(s.Entities), Actions: s.Actions, Misses: s.Misses,
-		})
-	}
-	return all
-}
-
-func shardMessage(s world.ShardID) *clusterv1.ShardId {
-	return &clusterv1.ShardId{Place: uint64(s.Place), Cell: s.Cell}
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/starling-vr/starling/actions"
-	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	"github.com/starling-vr/starling/gateway"
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/version"
 	"github.com/starling-vr/starling/invoke"
+	invokemetrics "github.com/starling-vr/starling/invoke/metrics"
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/pubsub/direct"
 	redisbus "github.com/starling-vr/starling/pubsub/redis"
@@ -82,7 +82,7 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	parts := regions.Parts{Load: s.load, Failed: s.fail}
+	parts := regions.Parts{Failed: s.fail}
 	if s.settings.Bus.Kind == "redis" {
 		r := s.settings.Store.Redis
 		s.redisBus, err = redisbus.Open(ctx, redisbus.Config{Config: r.nodes(), Prefix: r.Prefix, Registerer: s.metrics, Logger: s.log})
@@ -112,6 +112,9 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 
 func (s *Server) startOwner(registry *actions.Registry, parts *regions.Parts) error {
 	s.scheduler = invoke.New(invoke.Config{})
+	if err := s.metrics.Register(invokemetrics.New(s.scheduler)); err != nil {
+		return err
+	}
 	s.broker = direct.New()
 	var out pubsub.Publisher = s.broker
 	if s.redisBus != nil {
@@ -129,8 +132,8 @@ func (s *Server) startOwner(registry *actions.Registry, parts *regions.Parts) er
 		return err
 	}
 	parts.Owner, parts.Broker = s.host, s.broker
-	parts.Shards = func() []*clusterv1.ShardStatus { return shardStatus(s.node.ID(), s.host) }
-	parts.LeaseRegained = func(_ uint64, verified func()) { s.running.Go(func() { s.host.Verify(verified) }) }
+	parts.Shards = s.host.Shards
+	parts.LeaseRegained = func(_ uint64, verified func()) { s.host.Verify(verified) }
 	parts.AssignmentChanged = s.recoverSoon
 	return nil
 }
@@ -165,23 +168,9 @@ func (s *Server) startGateway(inside context.Context, parts *regions.Parts) erro
 	if err != nil {
 		return err
 	}
-	parts.Edge = s.gateway.Edge()
+	parts.Edge, parts.Connections = s.gateway.Edge(), s.gateway.Connections
 	s.node.Router().Listen(s.gateway.RoutesChanged)
 	return nil
-}
-
-func (s *Server) load() directory.Load {
-	var l directory.Load
-	if s.host != nil {
-		for _, shard := range s.host.Shards() {
-			l.Shards++
-			l.Sessions += shard.Participants
-		}
-	}
-	if s.gateway != nil {
-		l.Connections = s.gateway.Connections()
-	}
-	return l
 }
 
 func (s *Server) fail(err error) {
