@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,8 +88,8 @@ func (l *Log) prepare(ctx context.Context) error {
 		if err := l.checkSettings(ctx, address); err != nil {
 			return err
 		}
-		if err := l.loadFunctions(ctx, address); err != nil {
-			return err
+		if err := l.loadFunctions(ctx, address); err != nil && !strings.Contains(err.Error(), "NOREPLICAS") {
+			return err // a master that takes no writes now gets them with the first call
 		}
 	}
 	return nil
