@@ -54,6 +54,7 @@ type Server struct {
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 	failed    chan error
+	ended     struct{ gateway, node, host bool } // in order, by Stop
 }
 
 // Start brings a process up: it returns once it serves. Stop ends it.
@@ -203,10 +204,10 @@ func (s *Server) Stop() error {
 		cancel()
 	}
 	drained = errors.Join(drained, s.node.Shutdown(ctx))
-	s.node = nil
+	s.ended.node = true
 	if s.host != nil {
 		drained = errors.Join(drained, s.host.Close(ctx))
-		s.host = nil
+		s.ended.host = true
 	}
 	s.halt()
 	s.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
@@ -220,9 +221,8 @@ func (s *Server) drainGateway(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("draining the gateway: %w", err)
 	}
-	err = s.gateway.Close()
-	s.gateway = nil
-	return err
+	s.ended.gateway = true
+	return s.gateway.Close()
 }
 
 // halt ends what runs, at once.
@@ -233,13 +233,13 @@ func (s *Server) halt() {
 	if s.debug != nil {
 		_ = s.debug.Close()
 	}
-	if s.gateway != nil {
+	if s.gateway != nil && !s.ended.gateway {
 		_ = s.gateway.Close()
 	}
-	if s.node != nil {
+	if s.node != nil && !s.ended.node {
 		s.node.Close()
 	}
-	if s.host != nil {
+	if s.host != nil && !s.ended.host {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_ = s.host.Close(ctx)
 		cancel()
