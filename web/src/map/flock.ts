@@ -18,7 +18,7 @@ export interface Shown extends Point {
 const fadeMs = 300;
 
 export function isThing(entity: Entity): boolean {
-  return entity.kind === "thing" || entity.kind === "ball";
+  return entity.kind !== "avatar" && entity.kind !== "";
 }
 
 export function isHidden(entity: Entity): boolean {

@@ -45,9 +45,10 @@ export class Visit {
     const before = this.client;
     before?.leave().catch(() => {});
     if (before) setTimeout(() => before.close(), 500);
+    let token: Promise<string> | undefined; // one for all connections: another would be another participant
     const client = new Client({
       url: socketUrl(),
-      token: () => fetchToken(name),
+      token: () => (token ??= fetchToken(name).catch((error: unknown) => ((token = undefined), Promise.reject(error)))),
       ring,
       start: geo(at.latitude, at.longitude),
       attributes: attributes(values),

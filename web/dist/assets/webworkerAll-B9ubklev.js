@@ -1,1 +1,0 @@
-import"./index-CNl2tpxz.js";import"./init-C3AM1KU_.js";

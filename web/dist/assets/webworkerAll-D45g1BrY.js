@@ -1,0 +1,1 @@
+import"./index-BDMobFxY.js";import"./init-C3AM1KU_.js";
