@@ -73,7 +73,9 @@ type watch struct {
 	current bool
 	at      uint64 // number of the next frame to get, while current
 
-	given      bool // the connection was told of the cell
+	known bool // the connection was told of the cell, by this watch or one before
+
+	given      bool // by this watch; what follows says up to where
 	generation uint64
 	sequence   uint64
 	events     uint64
@@ -288,6 +290,6 @@ func (w *watch) becomeStale() {
 
 // remember notes what the connection was given.
 func (w *watch) remember(sequence, events uint64) {
-	w.given = true
+	w.given, w.known = true, true
 	w.generation, w.sequence, w.events = w.cell.generation, sequence, events
 }

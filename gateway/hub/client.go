@@ -131,7 +131,7 @@ func (h *Hub) remove(c *Client) {
 // connection was told of.
 func (h *Hub) release(c *Client) (known []cellKey) {
 	for _, w := range c.watches {
-		if w.given {
+		if w.known {
 			known = append(known, w.cell.key)
 		}
 		h.unwatch(w)
@@ -141,7 +141,14 @@ func (h *Hub) release(c *Client) (known []cellKey) {
 	if h.avatars[c.avatar] == c {
 		delete(h.avatars, c.avatar)
 	}
-	return known
+	return append(known, c.takeUnwatched()...)
+}
+
+// takeUnwatched gives the cells that the connection is yet to be told of.
+func (c *Client) takeUnwatched() []cellKey {
+	keys := c.unwatched
+	c.unwatched = nil
+	return keys
 }
 
 // sighted follows the avatar.
@@ -160,6 +167,7 @@ func (h *Hub) sighted(c *Client, cell world.Cell, version world.Version) {
 		return
 	}
 	known := h.release(c)
+	c.queued = false // an entry of this hub's queue no longer counts
 	c.hub.Store(target)
 	target.call(func() {
 		if !c.gone {
@@ -178,7 +186,7 @@ func (h *Hub) reinterest(c *Client) {
 			kept = append(kept, w)
 			continue
 		}
-		if w.given {
+		if w.known {
 			c.unwatched = append(c.unwatched, w.cell.key)
 		}
 		h.unwatch(w)
@@ -186,16 +194,27 @@ func (h *Hub) reinterest(c *Client) {
 	clear(c.watches[len(kept):])
 	c.watches = kept
 	for _, cell := range h.disk {
-		if !c.watchesCell(cell) {
+		if c.watchOf(cell) == nil {
 			c.watches = append(c.watches, h.watch(c, cellKey{c.place, cell}))
 		}
 	}
-	c.unwatched = slices.DeleteFunc(c.unwatched, func(key cellKey) bool { return c.watchesCell(key.cell) })
+	c.unwatched = slices.DeleteFunc(c.unwatched, func(key cellKey) bool {
+		w := c.watchOf(key.cell)
+		if w != nil {
+			w.known = true
+		}
+		return w != nil
+	})
 	h.queue(c, time.Now())
 }
 
-func (c *Client) watchesCell(cell world.Cell) bool {
-	return slices.ContainsFunc(c.watches, func(w *watch) bool { return w.cell.key.cell == cell })
+func (c *Client) watchOf(cell world.Cell) *watch {
+	for _, w := range c.watches {
+		if w.cell.key.cell == cell {
+			return w
+		}
+	}
+	return nil
 }
 
 func (h *Hub) watch(c *Client, key cellKey) *watch {

@@ -23,6 +23,13 @@ type mark struct {
 	baseline bool
 }
 
+// dueClient is an entry of the queue: the client may have moved to another hub
+// since.
+type dueClient struct {
+	client *Client
+	at     time.Time
+}
+
 // queue makes a client due like anything that comes in now.
 func (h *Hub) queue(c *Client, now time.Time) {
 	if !c.queued {
@@ -45,7 +52,7 @@ func (h *Hub) queueAt(c *Client, now, due time.Time) {
 		return
 	}
 	c.queued, c.due = true, due
-	h.due = append(h.due, c)
+	h.due = append(h.due, dueClient{c, due})
 }
 
 // untilDue is how long the hub may sleep.
@@ -53,7 +60,7 @@ func (h *Hub) untilDue(now time.Time) time.Duration {
 	if h.head == len(h.due) {
 		return time.Hour
 	}
-	return max(0, h.due[h.head].due.Sub(now))
+	return max(0, h.due[h.head].at.Sub(now))
 }
 
 // flushDue writes to all whose time has come.
@@ -66,9 +73,9 @@ func (h *Hub) flushDue(now time.Time) {
 		flushed = true
 	}
 	h.urgent = h.urgent[:0]
-	for h.head < len(h.due) && !h.due[h.head].due.After(now) {
-		h.flush(h.due[h.head], now)
-		h.due[h.head] = nil
+	for h.head < len(h.due) && !h.due[h.head].at.After(now) {
+		h.flush(h.due[h.head].client, now)
+		h.due[h.head] = dueClient{}
 		h.head++
 		flushed = true
 	}
@@ -87,7 +94,7 @@ func (h *Hub) flushDue(now time.Time) {
 
 // flush writes all that is pending for a client with one system call.
 func (h *Hub) flush(c *Client, now time.Time) {
-	if !c.queued || c.gone || c.full || c.hub.Load() != h {
+	if c.hub.Load() != h || !c.queued || c.gone || c.full { // the hub first: the rest is its
 		return
 	}
 	c.queued = false

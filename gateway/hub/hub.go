@@ -27,7 +27,7 @@ type Hub struct {
 	requests map[uint64]*cell
 	request  uint64
 
-	due    []*Client // in the order in which they are due
+	due    []dueClient // in the order in which they are due
 	head   int
 	urgent []*Client
 	pace   pace

@@ -123,6 +123,8 @@ func (b *bench) turn() {
 		for _, h := range b.hubs.hubs {
 			h.take()
 			h.flushDue(time.Now())
+		}
+		for _, h := range b.hubs.hubs { // a client that moves leaves work to another
 			again = again || len(h.inbox.messages)+len(h.inbox.work) > 0
 		}
 	}

@@ -133,7 +133,7 @@ func (h *Hub) see(s sighting) {
 // followSightings comes after the cells: it changes who watches them.
 func (h *Hub) followSightings() {
 	for _, s := range h.sightings {
-		if !s.client.gone && s.client.hub.Load() == h {
+		if s.client.hub.Load() == h && !s.client.gone {
 			h.sighted(s.client, s.at.cell, s.at.version)
 		}
 	}
