@@ -3,6 +3,7 @@ package regions
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/regions/directory"
@@ -11,21 +12,22 @@ import (
 
 // Bus is the bus of cells over the links: what the owner here publishes goes to
 // the process's broker, and from there to its own gateway and over the links to
-// the others that watch. A subscription asks, for each shard, the owner that
-// serves it, and asks again when that changes.
+// the others that watch. For its subscribers it asks, for each shard, the owner
+// that serves it, once for all of them, and asks again when that changes.
 type Bus struct {
 	node *Node
-
-	mu            sync.RWMutex
-	subscriptions map[*subscription]struct{}
-	closed        bool
-	running       sync.WaitGroup
+	*wishes
+	follower *follower
+	start    sync.Once
+	running  sync.WaitGroup
 }
 
 var _ pubsub.Bus = (*Bus)(nil)
 
 func newBus(n *Node) *Bus {
-	return &Bus{node: n, subscriptions: map[*subscription]struct{}{}}
+	b := &Bus{node: n, wishes: newWishes()}
+	b.follower = newFollower(n, b.wishes)
+	return b
 }
 
 // Publish implements pubsub.Publisher.
@@ -36,17 +38,9 @@ func (b *Bus) PublishDigest(d pubsub.Digest) { b.node.parts.Broker.PublishDigest
 
 // Subscribe implements pubsub.Bus. Callbacks never come from within Watch or
 // Close, and may call both. One that runs may still end after Close returned.
-func (b *Bus) Subscribe(subscriber string, h pubsub.Handler) pubsub.Subscription {
-	s := newSubscription(b, subscriber, h)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		s.Close()
-		return s
-	}
-	b.subscriptions[s] = struct{}{}
-	b.running.Go(s.run)
-	return s
+func (b *Bus) Subscribe(_ string, h pubsub.Handler) pubsub.Subscription {
+	b.start.Do(func() { b.running.Go(b.follower.run) })
+	return &subscription{wishes: b.wishes, handler: h}
 }
 
 // Healthy implements pubsub.Bus: false while an owner cannot be reached that the
@@ -75,45 +69,28 @@ func (b *Bus) Healthy() (bool, string) {
 func (b *Bus) Close() error { return nil }
 
 func (b *Bus) close() {
-	b.mu.Lock()
-	b.closed = true
-	for s := range b.subscriptions {
-		s.Close()
-	}
-	b.mu.Unlock()
+	b.start.Do(func() {})
+	b.wishes.end()
 	b.running.Wait()
 }
 
-func (b *Bus) forget(s *subscription) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.subscriptions, s)
+// subscription is one subscriber.
+type subscription struct {
+	*wishes
+	handler pubsub.Handler
+	closed  atomic.Bool
 }
 
-func (b *Bus) each(f func(*subscription)) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for s := range b.subscriptions {
-		f(s)
+// Watch implements pubsub.Subscription.
+func (s *subscription) Watch(shard world.ShardID, cell world.Cell, watchers uint32) {
+	if !s.closed.Load() {
+		s.set(s, place{shard, cell}, watchers)
 	}
 }
 
-// messages hands what a process published on to those who follow it there.
-func (b *Bus) messages(from string, batch []pubsub.Message) {
-	b.each(func(s *subscription) { s.messages(from, batch) })
+// Close implements pubsub.Subscription.
+func (s *subscription) Close() {
+	if !s.closed.Swap(true) {
+		s.drop(s)
+	}
 }
-
-func (b *Bus) digest(from string, d pubsub.Digest) {
-	b.each(func(s *subscription) { s.digest(from, d) })
-}
-
-func (b *Bus) watching(from string, shard world.ShardID, cell world.Cell) {
-	b.each(func(s *subscription) { s.watching(from, shard, cell) })
-}
-
-// reconsider makes the subscriptions look for the owner of a shard again.
-func (b *Bus) reconsider(shard world.ShardID) {
-	b.each(func(s *subscription) { s.reconsider(shard) })
-}
-
-func (b *Bus) reconsiderAll() { b.each((*subscription).reconsiderAll) }

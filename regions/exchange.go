@@ -192,13 +192,13 @@ func (x *exchange) toBus(r *remote, kind peer.Kind, payload []byte) error {
 		if err := m.UnmarshalVT(payload); err != nil {
 			return err
 		}
-		x.bus.digest(r.link.ID(), decodeDigest(m, time.Now()))
+		x.bus.follower.digest(r.link.ID(), decodeDigest(m, time.Now()))
 	case peer.KindWatching:
 		m := new(clusterv1.Watching)
 		if err := m.UnmarshalVT(payload); err != nil {
 			return err
 		}
-		x.bus.watching(r.link.ID(), shardOf(m.GetShard()), world.Cell(m.GetCell()))
+		x.bus.follower.watching(r.link.ID(), shardOf(m.GetShard()), world.Cell(m.GetCell()))
 	}
 	return nil
 }

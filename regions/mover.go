@@ -61,7 +61,7 @@ func (m *mover) look() {
 		return
 	}
 	for _, s := range n.parts.Shards() {
-		shard := shardOf(s.GetShard())
+		shard := s.Shard
 		to := n.Owner(shard)
 		if to == n.id || !n.canGo(to) {
 			continue
@@ -150,22 +150,5 @@ func (n *Node) Drain(ctx context.Context) error {
 func (n *Node) Undrain() {
 	if member := n.member.Load(); member != nil {
 		member.SetDraining(false)
-	}
-}
-
-// reportLoad puts the process's load into the directory.
-func (n *Node) reportLoad() {
-	if n.parts.Load == nil {
-		return
-	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-n.ctx.Done():
-			return
-		case <-tick.C:
-			n.member.Load().SetLoad(n.parts.Load())
-		}
 	}
 }

@@ -42,16 +42,18 @@ type Parts struct {
 	Broker pubsub.Bus    // with role owner: where its shards are published (pubsub/direct)
 	Edge   actions.Edge  // with role gateway
 
-	// Shards lists the shards loaded here. With role owner.
-	Shards func() []*clusterv1.ShardStatus
-	// Load tells the process's load; it is put into the directory each second.
-	Load func() directory.Load
+	// Shards lists the shards that are here (actions.Host.Shards). With role owner.
+	Shards func() []actions.ShardStatus
+	// Connections tells how many clients are connected here. With role gateway;
+	// may be nil.
+	Connections func() int
 
 	// LeaseLost: this process may not speak for its shards any more.
 	LeaseLost func(term uint64)
 	// LeaseRegained: it may again as soon as verified is called, which must be
-	// after the tail of every shard still held was read and found ours (the
-	// others being dropped). LeaseValid is false until then.
+	// after the tail of every shard still held was read and found ours, the
+	// others being dropped (actions.Host.Verify). LeaseValid is false until
+	// then. It has a goroutine of its own. Needed with role owner.
 	LeaseRegained func(term uint64, verified func())
 	// AssignmentChanged: Owner may answer differently for some shards. The node
 	// itself releases those that moved.
@@ -81,11 +83,13 @@ type Node struct {
 
 	releases releases
 	mover    mover
+	rates    rates
 
-	ctx     context.Context
-	stop    context.CancelFunc
-	running sync.WaitGroup
-	address string
+	ctx       context.Context
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+	address   string // as others reach it
+	listening string
 }
 
 var (
@@ -143,6 +147,9 @@ func randomID(incarnation uint64) string {
 	return fmt.Sprintf("%s-%08x", clean, uint32(incarnation>>32))
 }
 
+// ListenAddress is the address that the peer port listens on. Known after Start.
+func (n *Node) ListenAddress() string { return n.listening }
+
 // ID is the node's id.
 func (n *Node) ID() string { return n.id }
 
@@ -169,9 +176,10 @@ func (n *Node) Start(ctx context.Context, parts Parts) error {
 	if err != nil {
 		return fmt.Errorf("peer port: %w", err)
 	}
+	n.listening = listener.Addr().String()
 	n.address = n.options.Advertise
 	if n.address == "" {
-		n.address = listener.Addr().String()
+		n.address = n.listening
 	}
 	options := append(peer.ServerOptions(), grpc.WaitForHandlers(true))
 	if n.tls != nil {
@@ -186,13 +194,13 @@ func (n *Node) Start(ctx context.Context, parts Parts) error {
 		return err
 	}
 	n.running.Go(n.mover.run)
-	n.running.Go(n.reportLoad)
+	n.running.Go(n.measure)
 	return nil
 }
 
 func (n *Node) checkParts(p Parts) error {
-	if n.has(directory.RoleOwner) && (p.Owner == nil || p.Broker == nil || p.Shards == nil) {
-		return errors.New("regions: role owner needs Parts.Owner, Broker and Shards")
+	if n.has(directory.RoleOwner) && (p.Owner == nil || p.Broker == nil || p.Shards == nil || p.LeaseRegained == nil) {
+		return errors.New("regions: role owner needs Parts.Owner, Broker, Shards and LeaseRegained")
 	}
 	if n.has(directory.RoleGateway) && p.Edge == nil {
 		return errors.New("regions: role gateway needs Parts.Edge")
@@ -206,7 +214,7 @@ func (n *Node) join(ctx context.Context) error {
 	}, n.options.Directory, directory.Hooks{
 		Changed:       n.viewChanged,
 		LeaseLost:     n.leaseLost,
-		LeaseRegained: n.parts.LeaseRegained,
+		LeaseRegained: n.leaseRegained,
 		Failed:        n.parts.Failed,
 	}, n.log, n.metrics.directory)
 	if err != nil {
@@ -222,6 +230,14 @@ func (n *Node) leaseLost(term uint64) {
 	if n.parts.LeaseLost != nil {
 		n.parts.LeaseLost(term)
 	}
+}
+
+func (n *Node) leaseRegained(term uint64, verified func()) {
+	if n.parts.LeaseRegained == nil {
+		verified()
+		return
+	}
+	n.running.Go(func() { n.parts.LeaseRegained(term, verified) })
 }
 
 // viewChanged opens the links that are needed and lets everybody look again.

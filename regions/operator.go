@@ -65,7 +65,7 @@ func (o *operator) status(n *directory.Node) *clusterv1.NodeStatus {
 
 // ListShards implements clusterv1.OperatorServer.
 func (o *operator) ListShards(ctx context.Context, request *clusterv1.ListShardsRequest) (*clusterv1.ListShardsReply, error) {
-	reply := &clusterv1.ListShardsReply{Shards: o.own()}
+	reply := &clusterv1.ListShardsReply{Shards: o.ownShards()}
 	if !request.GetOwn() {
 		v, err := o.view()
 		if err != nil {
@@ -79,20 +79,6 @@ func (o *operator) ListShards(ctx context.Context, request *clusterv1.ListShards
 	})
 	slices.Sort(reply.Silent)
 	return reply, nil
-}
-
-func (o *operator) own() []*clusterv1.ShardStatus {
-	if o.parts.Shards == nil {
-		return nil
-	}
-	shards := o.parts.Shards()
-	for _, s := range shards {
-		s.Owner = o.id
-		if should := o.Node.Owner(shardOf(s.GetShard())); should != o.id {
-			s.ShouldBe = should
-		}
-	}
-	return shards
 }
 
 func (o *operator) askOthers(ctx context.Context, v *directory.View, reply *clusterv1.ListShardsReply) {

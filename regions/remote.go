@@ -150,7 +150,7 @@ func (r *remote) flush() {
 	if len(r.cells) == 0 {
 		return
 	}
-	r.node.bus.messages(r.link.ID(), r.cells)
+	r.node.bus.follower.messages(r.link.ID(), r.cells)
 	clear(r.cells)
 	r.cells = r.cells[:0]
 }

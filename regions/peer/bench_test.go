@@ -79,3 +79,14 @@ func BenchmarkPaced(b *testing.B) {
 	}
 	b.ReportMetric(float64((cpu()-begin).Nanoseconds())/float64(b.N), "cpu-ns/envelope")
 }
+
+// BenchmarkTicking is what the clock of BenchmarkPaced costs alone.
+func BenchmarkTicking(b *testing.B) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	begin := cpu()
+	for b.Loop() {
+		<-tick.C
+	}
+	b.ReportMetric(float64((cpu()-begin).Nanoseconds())/float64(b.N), "cpu-ns/envelope")
+}

@@ -17,7 +17,8 @@ import (
 )
 
 // Link is this process's end of the connection to one other process. It
-// outlives the streams that carry it.
+// outlives the streams that carry it. The zero Link is one that never has a
+// stream.
 type Link struct {
 	mesh    *Mesh
 	id      string
@@ -70,7 +71,9 @@ func (l *Link) Cut(why error) {
 func (l *Link) send(kind Kind, m Message, share int) error {
 	s := l.current.Load()
 	if s == nil {
-		l.mesh.metrics.refused.down.Inc()
+		if l.mesh != nil { // not the zero Link, which has no stream ever
+			l.mesh.metrics.refused.down.Inc()
+		}
 		return ErrDown
 	}
 	err := s.queue.add(kind, m, share)
