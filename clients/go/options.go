@@ -17,6 +17,10 @@ type Options struct {
 	// connection, so that an expired one is renewed. nil sends none.
 	Token func(ctx context.Context) (string, error)
 
+	// URL gives the endpoint of the next connection, for applications that know
+	// several gateways; it is called for every connection. nil: Dial's.
+	URL func() string
+
 	Name       string                 // name and version of the application, for operators
 	Ring       uint32                 // rings of cells watched around one's own, 0..3
 	Start      *starlingv1.Position   // where a new session's avatar appears

@@ -116,7 +116,11 @@ func (c *Client) connection(welcomed func()) error {
 	if err != nil {
 		return err
 	}
-	w, err := dialWire(ctx, c.url, &c.options)
+	url := c.url
+	if c.options.URL != nil {
+		url = c.options.URL()
+	}
+	w, err := dialWire(ctx, url, &c.options)
 	if err != nil {
 		return err
 	}
