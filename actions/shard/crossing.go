@@ -176,6 +176,9 @@ func (s *Shard) bounce() {
 func (s *Shard) admitSession(now time.Time, opened *clusterv1.SessionOpened) {
 	x := sessionFrom(opened)
 	x.avatar = s.entities[world.EntityID(opened.Avatar)]
+	if x.avatar == nil || s.sessions[x.id] != nil {
+		return // cannot be: an avatar and its session travel together
+	}
 	x.renewed, x.lastBatch = now, s.open.sequence
 	s.sessions[x.id] = x
 	delete(s.forwarding, x.id)
@@ -183,10 +186,7 @@ func (s *Shard) admitSession(now time.Time, opened *clusterv1.SessionOpened) {
 	opened.Arrived = true
 	s.open.record.SessionsOpened = append(s.open.record.SessionsOpened, opened)
 	s.register(x, false)
-	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true}
-	if x.avatar != nil {
-		notice.Cell = uint64(x.avatar.cell)
-	}
+	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true, Cell: uint64(x.avatar.cell)}
 	s.open.tells = append(s.open.tells, Tell{Gateway: x.gateway, Notice: notice})
 	s.arrivedSession(now, x)
 }

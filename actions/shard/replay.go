@@ -128,8 +128,9 @@ func (s *Shard) replayOpened(opened *clusterv1.SessionOpened) {
 		return
 	}
 	x := sessionFrom(opened)
-	x.avatar = s.entities[world.EntityID(opened.GetAvatar())]
-	s.sessions[id] = x
+	if x.avatar = s.entities[world.EntityID(opened.GetAvatar())]; x.avatar != nil {
+		s.sessions[id] = x
+	} // else it came and went in one batch
 	delete(s.forwarding, id)
 }
 
