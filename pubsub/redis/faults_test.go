@@ -34,6 +34,7 @@ func follow(t *testing.T, c redis.Config) (*pubsubtest.Source, *pubsubtest.Follo
 }
 
 func TestSlotsMoveAndMastersFail(t *testing.T) {
+	t.Parallel()
 	cl := redistest.StartCluster(t, 3, 1, redisproc.Options{})
 	ctx := redistest.Context(t)
 	s, f, gateway := follow(t, config(cl.Addresses()...))
@@ -87,6 +88,7 @@ func waitHealth(t *testing.T, b *redis.Bus, want bool) string {
 // A Redis that is there and says nothing is the fault that a closed connection
 // does not show.
 func TestAPausedRedisIsNoticed(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redisproc.Options{})
 	s, f, gateway := follow(t, config(server.Address()))
 	s.Commit()
@@ -109,6 +111,7 @@ func TestAPausedRedisIsNoticed(t *testing.T) {
 }
 
 func TestWhatDoesNotFitIsCountedAndTold(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redisproc.Options{})
 	c := config(server.Address())
 	registry := prometheus.NewRegistry()

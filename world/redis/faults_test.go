@@ -107,6 +107,7 @@ func wantUnavailable(t *testing.T, err error) {
 }
 
 func TestKillAtDiskLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redisproc.Options{AppendOnly: true})
 	log := open(t, config(world.DurabilityDisk, server.Address()))
 	acknowledged, err := whileAppending(t, log, claim(t, log, 7, 0), server.Kill)
@@ -145,6 +146,7 @@ func TestAStoreThatForgotIsBehindAndLoadsFunctionsAgain(t *testing.T) {
 }
 
 func TestMasterKilledAtReplicatedLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	cl := redistest.StartCluster(t, 3, 1, redisproc.Options{})
 	ctx := redistest.Context(t)
 	log := open(t, config(world.DurabilityReplicated, cl.Addresses()...))
@@ -179,6 +181,7 @@ func TestMasterKilledAtReplicatedLosesNothingAcknowledged(t *testing.T) {
 // A failover at memory may lose the end. The epoch of a claim that was lost
 // with it is issued a second time; the claim id tells the two apart.
 func TestAnEpochIssuedTwiceAfterAFailover(t *testing.T) {
+	t.Parallel()
 	cl := redistest.StartCluster(t, 3, 1, redisproc.Options{})
 	ctx := redistest.Context(t)
 	c := config(world.DurabilityMemory, cl.Addresses()...)
@@ -244,6 +247,7 @@ func cutReplication(t *testing.T, master *redisproc.Server) {
 }
 
 func TestAPausedRedisIsUnavailable(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, redisproc.Options{})
 	log := open(t, config(world.DurabilityMemory, server.Address()))
 	tail := claim(t, log, 7, 0)

@@ -77,18 +77,22 @@ func store(t *testing.T, c redis.Config) logtest.Store {
 
 func TestConformance(t *testing.T) {
 	t.Run("standalone memory", func(t *testing.T) {
+		t.Parallel()
 		address := memoryServer.Get(t).Address()
 		logtest.Run(t, func(t *testing.T) logtest.Store { return store(t, config(world.DurabilityMemory, address)) })
 	})
 	t.Run("standalone disk", func(t *testing.T) {
+		t.Parallel()
 		address := diskServer.Get(t).Address()
 		logtest.Run(t, func(t *testing.T) logtest.Store { return store(t, config(world.DurabilityDisk, address)) })
 	})
 	t.Run("cluster memory", func(t *testing.T) {
+		t.Parallel()
 		addresses := cluster.Get(t).Addresses()
 		logtest.Run(t, func(t *testing.T) logtest.Store { return store(t, config(world.DurabilityMemory, addresses...)) })
 	})
 	t.Run("cluster replicated", func(t *testing.T) {
+		t.Parallel()
 		addresses := cluster.Get(t).Addresses()
 		logtest.Run(t, func(t *testing.T) logtest.Store { return store(t, config(world.DurabilityReplicated, addresses...)) })
 	})
