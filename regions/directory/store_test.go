@@ -21,7 +21,7 @@ func TestStores(t *testing.T) {
 		testStore(t, openRedis(t, directory.RedisConfig{Addresses: []string{server.UnixSocket()}, Prefix: "other"}))
 	})
 	t.Run("redis cluster", func(t *testing.T) {
-		cluster := redistest.StartCluster(t, 3, 0, redisproc.Options{})
+		cluster := redistest.StartCluster(t, 3, 1, redisproc.Options{})
 		testStore(t, openRedis(t, directory.RedisConfig{Addresses: cluster.Addresses(), Cluster: true}))
 	})
 }
