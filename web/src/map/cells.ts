@@ -5,7 +5,7 @@ import type { Camera } from "./camera";
 import { mix, type Palette } from "./palette";
 import type { Point, Projection } from "./projection";
 
-const mostGridCells = 700;
+const mostGridCells = 330;
 
 /** The hexagons: a faint grid everywhere, watched cells filled by how many are in them. */
 export class CellLayer {
@@ -52,11 +52,27 @@ export class CellLayer {
     if (key === this.#gridKey) return;
     this.#gridKey = key;
     this.grid.clear();
-    for (const id of gridDisk(middle, rings)) this.grid.poly(this.#boundary(id));
+    const disk = gridDisk(middle, rings);
+    this.#outline(disk);
     this.grid.stroke({ width: 1 / stroke, color: palette.grid });
-    const parents = resolution === this.resolution ? new Set(gridDisk(middle, rings).map((id) => cellToParent(id, Math.max(0, resolution - 3)))) : [];
-    for (const id of parents) this.grid.poly(this.#boundary(id));
+    if (resolution !== this.resolution) return;
+    this.#outline(new Set(disk.map((id) => cellToParent(id, Math.max(0, resolution - 3)))));
     this.grid.stroke({ width: 2.5 / stroke, color: palette.grid });
+  }
+
+  /** Adds the edges of cells to the grid, each once. */
+  #outline(ids: Iterable<string>): void {
+    const drawn = new Set<string>();
+    for (const id of ids) {
+      const corners = this.#boundary(id);
+      corners.forEach((a, i) => {
+        const b = corners[(i + 1) % corners.length]!;
+        const key = `${Math.round(a.x + b.x)}:${Math.round(a.y + b.y)}`; // its middle, to half a metre
+        if (drawn.has(key)) return;
+        drawn.add(key);
+        this.grid.moveTo(a.x, a.y).lineTo(b.x, b.y);
+      });
+    }
   }
 
   #drawWatched(palette: Palette, cells: ReadonlyMap<bigint, WatchedCell>, stroke: number): void {

@@ -1,0 +1,1 @@
+import"./index-wmUUP7nK.js";import"./init-C3AM1KU_.js";

@@ -1,1 +1,0 @@
-import"./index-BDMobFxY.js";import"./init-C3AM1KU_.js";
