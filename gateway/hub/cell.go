@@ -59,7 +59,6 @@ type cell struct {
 
 	total    uint32 // participants who watch it, over all gateways
 	totalNew bool
-	totalAt  time.Time
 	request  uint64    // number of the last ReadCell
 	retryAt  time.Time // when to send it again; zero: not before the reader says so
 }
