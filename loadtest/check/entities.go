@@ -160,7 +160,18 @@ func (c *checker) farewell(s *shard, ch *change) bool {
 			}
 		}
 	}
+	for cell, steps := range ch.cells {
+		for _, step := range steps {
+			c.logFarewell(s, cell, step)
+		}
+	}
 	return true
+}
+
+// logFarewell notes that watchers may be told of it.
+func (c *checker) logFarewell(s *shard, cell world.Cell, step Step) {
+	key := entityVersion{step.Entity, step.Version}
+	c.versions[key] = append(c.versions[key], loggedState{s.ID, cell, step.Change, step.Holder, step.Pose, noAttributes})
 }
 
 // walk applies the steps of one entity, cell by cell. It gives the cells where
@@ -174,7 +185,8 @@ func (c *checker) walk(s *shard, e *Entry, ch *change, r *resident, was world.Ce
 		here := cell == was
 		for _, step := range ch.cells[cell] {
 			if departed, before := s.departed[ch.entity]; !here && before && step.Change == starlingv1.Change_LEFT && step.Version.Handovers == departed && departed < handovers {
-				continue // a farewell of an earlier stay
+				c.logFarewell(s, cell, step)
+				continue // of an earlier stay
 			}
 			c.checkStep(s, e, cell, step, here, handovers)
 			here = !gone(step.Change)
