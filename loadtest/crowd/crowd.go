@@ -29,7 +29,7 @@ type Options struct {
 	Seed         uint64                            // of everything random
 	Ramp         time.Duration                     // over which they connect; default 2 s
 	Logger       *slog.Logger                      //
-	Client       func(i int) *starling.Options     // further options for a participant; may be nil
+	Latency      *Latency                          // measures; may be nil
 }
 
 // Statistics count since the start.
@@ -97,10 +97,7 @@ func (c *Crowd) participate(ctx context.Context, i int, random *rand.Rand) error
 	walker := NewWalker(c.options.Area, random)
 	seen := &sightings{}
 	name := fmt.Sprintf("%s %d", names[i%len(names)], i+1)
-	options := starling.Options{}
-	if c.options.Client != nil {
-		options = *c.options.Client(i)
-	}
+	options := starling.Options{Ring: 1}
 	token, err := c.options.Token(fmt.Sprintf("crowd-%d", i))
 	if err != nil {
 		return err
@@ -113,6 +110,13 @@ func (c *Crowd) participate(ctx context.Context, i int, random *rand.Rand) error
 		"name": {Is: &starlingv1.Value_Text{Text: name}},
 	}}
 	options.OnFrame = seen.note
+	latency := c.options.Latency
+	if latency != nil {
+		options.OnFrame = func(f *starlingv1.CellFrame, received time.Time) {
+			seen.note(f, received)
+			latency.frame(f, received)
+		}
+	}
 	client, err := starling.Dial(ctx, c.options.URL, options)
 	if err != nil {
 		return err
@@ -124,23 +128,34 @@ func (c *Crowd) participate(ctx context.Context, i int, random *rand.Rand) error
 	if i < c.options.Things {
 		c.do(client, &starlingv1.Act{Function: &starlingv1.Act_Spawn{Spawn: &starlingv1.Spawn{Kind: ThingKind, Pose: pose(walker)}}}, nil)
 	}
-	holding := uint64(0)
-	last := time.Now()
-	for pause(ctx, time.Duration(random.ExpFloat64()/c.options.Rate*float64(time.Second))) {
-		now := time.Now()
-		walker.Step(now.Sub(last).Seconds())
-		last = now
-		if random.Float64() >= c.options.Others {
-			c.do(client, &starlingv1.Act{Function: &starlingv1.Act_Move{Move: &starlingv1.Move{Pose: pose(walker)}}}, nil)
-			continue
-		}
-		act := another(random, seen, &holding)
-		if act == nil {
-			continue
-		}
-		c.do(client, act, nil)
+	holding, number := uint64(0), client.Session().NextNumber
+	if i < c.options.Things {
+		number++
 	}
-	return client.Err()
+	last := time.Now()
+	for due := last; ; {
+		due = due.Add(time.Duration(random.ExpFloat64() / c.options.Rate * float64(time.Second)))
+		if !pause(ctx, time.Until(due)) {
+			return client.Err()
+		}
+		walker.Step(due.Sub(last).Seconds())
+		last = due
+		act := &starlingv1.Act{Function: &starlingv1.Act_Move{Move: &starlingv1.Move{Pose: pose(walker)}}}
+		if random.Float64() < c.options.Others {
+			if act = another(random, seen, &holding); act == nil {
+				continue
+			}
+		}
+		var told func()
+		if latency != nil {
+			avatar, mine := client.Session().Avatar, number
+			latency.sent(avatar, mine, due)
+			told = func() { latency.outcome(avatar, mine) }
+		}
+		if c.do(client, act, told) {
+			number++
+		}
+	}
 }
 
 func pose(w *Walker) *starlingv1.Pose {
@@ -178,7 +193,8 @@ func another(random *rand.Rand, seen *sightings, holding *uint64) *starlingv1.Ac
 	}
 }
 
-func (c *Crowd) do(client *starling.Client, act *starlingv1.Act, done func(starling.Outcome)) {
+// do asks for an action; false if the client takes no more now.
+func (c *Crowd) do(client *starling.Client, act *starlingv1.Act, told func()) bool {
 	c.Sent.Add(1)
 	err := client.Do(act, func(out starling.Outcome) {
 		switch {
@@ -189,13 +205,14 @@ func (c *Crowd) do(client *starling.Client, act *starlingv1.Act, done func(starl
 		default:
 			c.Failed.Add(1)
 		}
-		if done != nil {
-			done(out)
+		if told != nil {
+			told()
 		}
 	})
 	if err != nil {
 		c.Failed.Add(1)
 	}
+	return err == nil
 }
 
 // sightings remembers a few entities that were seen lately, for touching and
