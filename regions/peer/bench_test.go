@@ -22,22 +22,24 @@ func someAct() *clusterv1.RoutedAct {
 
 // decoding counts the actions that arrive, decoded as an owner gets them.
 func decoding(b *testing.B) (a *end, arrived *atomic.Int64) {
-	a, peer, _ := direct(b)
+	a, to := direct(b)
 	arrived = new(atomic.Int64)
-	peer.receive = func(_ Kind, payload []byte) error {
-		var m clusterv1.RoutedAct
-		arrived.Add(1)
-		return m.UnmarshalVT(payload)
-	}
+	to.event(func() {
+		to.receive = func(_ Kind, payload []byte) error {
+			var m clusterv1.RoutedAct
+			arrived.Add(1)
+			return m.UnmarshalVT(payload)
+		}
+	})
 	return a, arrived
 }
 
 // direct is a pair without anything between the two.
-func direct(b *testing.B) (*end, *end, struct{}) {
+func direct(b *testing.B) (*end, *end) {
 	x, y := newEnd(b, "a", DefaultConfig()), newEnd(b, "b", DefaultConfig())
 	x.Connect([]Target{{ID: "b", Address: y.address}})
 	bothUp(b, x, y, 1)
-	return x, y, struct{}{}
+	return x, y
 }
 
 func cpu() time.Duration {

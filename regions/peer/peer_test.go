@@ -59,11 +59,14 @@ func (e *end) Down(_ *Link, why error) { e.event(func() { e.downs = append(e.dow
 func (e *end) FrameEnd(*Link) { e.event(func() { e.frames++ }) }
 
 func (e *end) Receive(_ *Link, kind Kind, payload []byte, _ time.Duration) error {
-	if e.block != nil {
-		<-e.block
+	e.mu.Lock()
+	block, receive := e.block, e.receive
+	e.mu.Unlock()
+	if block != nil {
+		<-block
 	}
-	if e.receive != nil {
-		return e.receive(kind, payload)
+	if receive != nil {
+		return receive(kind, payload)
 	}
 	var m clusterv1.ParcelAck
 	if err := m.UnmarshalVT(payload); err != nil {
@@ -273,7 +276,8 @@ func TestQueueIsBounded(t *testing.T) {
 	cfg.QueueBytes, cfg.FrameBytes = 256<<10, 16<<10
 	cfg.Silence = 2 * time.Second
 	a, b, _ := pair(t, cfg)
-	b.block = make(chan struct{})
+	block := make(chan struct{})
+	b.event(func() { b.block = block })
 	cell := &clusterv1.CellMessage{Steps: make([]byte, 1000)}
 	link := a.Link("b")
 	accepted := 0
@@ -289,11 +293,15 @@ func TestQueueIsBounded(t *testing.T) {
 	if bound := (cfg.QueueBytes + 12<<20) / 1000; accepted > bound {
 		t.Errorf("%d messages of 1 kB were taken for a peer that does not read", accepted)
 	}
-	if s := link.current.Load(); s != nil && s.queue.bytes > cfg.QueueBytes {
-		t.Errorf("%d bytes wait, the bound is %d", s.queue.bytes, cfg.QueueBytes)
+	if s := link.current.Load(); s != nil {
+		s.queue.mu.Lock()
+		if s.queue.bytes > cfg.QueueBytes {
+			t.Errorf("%d bytes wait, the bound is %d", s.queue.bytes, cfg.QueueBytes)
+		}
+		s.queue.mu.Unlock()
 	}
 	a.await(t, "the stalled stream is cut", func() bool { return len(a.downs) > 0 })
-	close(b.block)
+	close(block)
 }
 
 func TestBulkLeavesRoom(t *testing.T) {
@@ -318,10 +326,12 @@ func TestBulkLeavesRoom(t *testing.T) {
 func TestLargeMessage(t *testing.T) {
 	a, b, _ := pair(t, quick())
 	const size = 6 << 20 // beyond gRPC's own default bound
-	b.receive = func(_ Kind, payload []byte) error {
-		b.event(func() { b.sizes += len(payload) })
-		return nil
-	}
+	b.event(func() {
+		b.receive = func(_ Kind, payload []byte) error {
+			b.event(func() { b.sizes += len(payload) })
+			return nil
+		}
+	})
 	if err := a.Link("b").Send(KindCell, &clusterv1.CellMessage{Steps: make([]byte, size)}); err != nil {
 		t.Fatal(err)
 	}
