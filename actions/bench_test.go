@@ -2,7 +2,6 @@ package actions_test
 
 import (
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -19,7 +18,6 @@ type counter struct {
 	outcomes atomic.Int64
 	replies  chan *clusterv1.ControlReply
 	window   chan struct{}
-	once     sync.Once
 }
 
 func (c *counter) Node() string                           { return "gateway-1" }

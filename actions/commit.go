@@ -20,6 +20,10 @@ func (s *served) commitAll() {
 				s.host.options.Logger.Warn("a shard was dropped", "shard", s.id.String(), "error", err)
 				return
 			}
+		case digest := <-s.digests:
+			if s.host.options.Assignment.LeaseValid() {
+				s.host.options.Bus.PublishDigest(digest)
+			}
 		case <-s.wake:
 			if s.letGo() {
 				return

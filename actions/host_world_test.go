@@ -269,6 +269,24 @@ func TestAGamesOwnFunctions(t *testing.T) {
 	}
 }
 
+// Guards against places that are in the store because somebody asked for them.
+func TestAskingForAPlaceThatWasNeverMadeLeavesNothing(t *testing.T) {
+	b := newBench(t, nil)
+	nowhere := world.ShardID{Place: 12345}
+	r := b.control(t, nowhere, &clusterv1.Control{Kind: &clusterv1.Control_PlaceInfo{PlaceInfo: &clusterv1.PlaceInfo{}}})
+	if r.Code != starlingv1.Code_NO_SUCH_PLACE {
+		t.Errorf("info: %v", r)
+	}
+	waitFor(t, "the shard to be gone", func() bool { return len(b.Shards()) == 0 })
+	r = b.control(t, nowhere, &clusterv1.Control{Kind: &clusterv1.Control_Attach{Attach: &clusterv1.Attach{Session: 5, Participant: "p"}}})
+	if r.Code != starlingv1.Code_NO_SUCH_PLACE {
+		t.Errorf("attach: %v", r)
+	}
+	if holder, err := b.log.Tail(t.Context(), nowhere); err != nil || holder.Epoch != 0 {
+		t.Errorf("the store has %v (%v)", holder, err)
+	}
+}
+
 // Guards against metres that the cells of a place do not know.
 func TestPlacePositionsFindTheirCells(t *testing.T) {
 	b := newBench(t, func(o *actions.Options) { o.Limits = actions.Limits{SpeedBurst: 1e6} })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/starling-vr/starling/actions/shard"
@@ -29,7 +30,11 @@ func (s *served) serve() {
 func (s *served) load() bool {
 	began := s.host.options.Clock()
 	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
-		machine, err := s.claim(0)
+		machine, err := s.claim()
+		if errors.Is(err, errNeverMade) {
+			s.answerEmpty()
+			return false
+		}
 		if err == nil {
 			s.host.metrics.load.Observe(s.host.options.Clock().Sub(began).Seconds())
 			s.start(machine)
@@ -37,21 +42,23 @@ func (s *served) load() bool {
 		}
 		s.host.metrics.logFails.Inc()
 		s.host.options.Logger.Warn("cannot load a shard yet", "shard", s.id.String(), "error", err)
-		if !s.pause(retry) || s.isLeaving() || s.host.options.Assignment.Owner(s.id) != s.host.options.Node {
+		if !s.pauseUnless(s.wake, retry) || s.isLeaving() || s.host.options.Assignment.Owner(s.id) != s.host.options.Node {
 			return false
 		}
 	}
 }
 
 // pause waits; false means that the Host is being closed.
-func (s *served) pause(d time.Duration) bool {
+func (s *served) pause(d time.Duration) bool { return s.pauseUnless(nil, d) }
+
+// pauseUnless is pause, cut short by enough.
+func (s *served) pauseUnless(enough <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-s.wake:
-		s.wakeUp() // for whoever waits next
+	case <-enough:
 		return true
 	case <-s.host.ctx.Done():
 		return false
@@ -70,14 +77,14 @@ func (s *served) calling() (context.Context, context.CancelFunc) {
 }
 
 // claim makes this process the shard's owner and loads the shard.
-func (s *served) claim(atLeast uint32) (*shard.Shard, error) {
+func (s *served) claim() (*shard.Shard, error) {
 	if err := s.askHolder(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := s.calling()
 	defer cancel()
 	log := s.host.options.Log
-	tail, err := log.Claim(ctx, s.id, s.host.options.Node, s.host.newID(), atLeast)
+	tail, err := log.Claim(ctx, s.id, s.host.options.Node, s.host.newID(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +127,43 @@ func (s *served) read(from, to uint64) ([]world.Entry, error) {
 	return all, nil
 }
 
+// errNeverMade: nobody ever made the place, and nobody is about to. Asking for
+// places that do not exist must leave nothing in the store.
+var errNeverMade = errors.New("the place was never made")
+
+// hasParcel says whether another shard waits for this one; so places are made.
+func (s *served) hasParcel() bool {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	return slices.ContainsFunc(s.waiting, func(w *work) bool { return w.kind == kindParcel })
+}
+
+// answerEmpty answers those who wait as a shard with nothing in it does.
+func (s *served) answerEmpty() {
+	s.gate.Lock()
+	s.leaving = true
+	waiting := s.waiting
+	s.waiting = nil
+	s.gate.Unlock()
+	now := s.host.options.Clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.machine = shard.New(s.config(), world.Tail{})
+	for _, w := range waiting {
+		switch w.kind {
+		case kindControl:
+			s.machine.Control(now, w.gateway, w.control)
+			w.done()
+		case kindRead:
+			s.machine.ReadCell(w.gateway, w.read)
+			w.done()
+		default:
+			s.host.notMine(s.id, w, true)
+		}
+	}
+	s.tellImmediate()
+}
+
 var errHeld = errors.New("another live owner holds the shard")
 
 // askHolder asks who holds the shard to let it go, if that is alive.
@@ -129,6 +173,9 @@ func (s *served) askHolder() error {
 	holder, err := s.host.options.Log.Tail(ctx, s.id)
 	if err != nil {
 		return err
+	}
+	if s.id.IsPlace() && holder.Epoch == 0 && !s.hasParcel() {
+		return errNeverMade
 	}
 	assignment := s.host.options.Assignment
 	if holder.Owner == "" || holder.Owner == s.host.options.Node || !assignment.Alive(holder.Owner) {

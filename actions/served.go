@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-vr/starling/actions/shard"
 	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/world"
 )
 
@@ -34,8 +35,9 @@ type served struct {
 	onGone  []func()
 
 	sealed  chan shard.Sealed // at most one: a batch to append
-	wake    chan struct{}     // release was asked for
-	gone    chan struct{}     // closed when it is not served any more
+	digests chan pubsub.Digest
+	wake    chan struct{} // release was asked for
+	gone    chan struct{} // closed when it is not served any more
 	ticking atomic.Bool
 	tick    work
 	misses  atomic.Uint64
@@ -51,7 +53,7 @@ type served struct {
 func newServed(h *Host, id world.ShardID) *served {
 	s := &served{
 		host: h, id: id, since: h.options.Clock(), loading: true,
-		sealed: make(chan shard.Sealed, 1), wake: make(chan struct{}, 1), gone: make(chan struct{}),
+		sealed: make(chan shard.Sealed, 1), digests: make(chan pubsub.Digest, 1), wake: make(chan struct{}, 1), gone: make(chan struct{}),
 		active: h.options.Clock(),
 	}
 	s.key = h.keys.Open(s)
@@ -114,8 +116,11 @@ func (s *served) run(w *work) {
 	case kindAck:
 		m.ParcelAck(now, w.ack)
 	case kindTick:
-		if digest, due := m.Tick(now); due && s.host.options.Assignment.LeaseValid() {
-			s.host.options.Bus.PublishDigest(digest)
+		if digest, due := m.Tick(now); due {
+			select {
+			case s.digests <- digest:
+			default: // the store is slow; the next digest names the cells again
+			}
 		}
 	}
 	failures := m.Failures()

@@ -120,7 +120,7 @@ func (h *Host) notMine(id world.ShardID, w *work, later bool) {
 	if later {
 		m.Owner = h.options.Node
 	} else if owner := h.options.Assignment.Owner(id); owner != h.options.Node {
-		m.Owner = owner
+		m.Owner, m.Later = owner, owner == ""
 	}
 	gateway := w.gateway
 	switch w.kind {

@@ -47,7 +47,6 @@ type scratch struct {
 	inEvent  starlingv1.Step_Event
 	version  starlingv1.Version
 	pose     poseMessage
-	outcome  starlingv1.Outcome
 	session  clusterv1.SessionOutcome
 }
 

@@ -50,7 +50,6 @@ type view struct {
 	sequence uint64
 	known    map[uint64]*starlingv1.Update
 	stale    bool
-	pending  []pubsub.Message
 }
 
 type client struct {
