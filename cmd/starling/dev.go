@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -88,10 +86,6 @@ func (o *devOptions) run(ctx context.Context, out io.Writer) error {
 		mux.Handle("/", web.Handler())
 	}})
 	if err != nil {
-		var busy *net.OpError
-		if errors.As(err, &busy) && busy.Op == "listen" {
-			return fmt.Errorf("%w (another process has the address; choose one with --listen 127.0.0.1:0)", err)
-		}
 		return err
 	}
 	scheme := "http"

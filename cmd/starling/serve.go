@@ -46,7 +46,7 @@ SIGTERM drains: clients are sent elsewhere, shards handed over.`,
 				return err
 			}
 			log.Info("serving", "node", running.Node(), "roles", settings.Region.Roles, "listen", running.Address(),
-				"store", settings.Store.Kind, "durability", settings.Store.Durability)
+				"peer", running.PeerAddress(), "store", settings.Store.Kind, "durability", settings.Store.Durability)
 			return wait(cmd.Context(), running)
 		},
 	}

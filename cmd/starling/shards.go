@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	"github.com/starling-vr/starling/regions"
 	"github.com/starling-vr/starling/world"
 )
 
@@ -19,15 +22,19 @@ func shardsCommand() *cobra.Command {
 		Use:   "shards",
 		Short: "Shards and their owners: list, drain, undrain",
 	}
-	var peer string
-	cmd.PersistentFlags().StringVar(&peer, "peer", "127.0.0.1:7070", "peer port of any process of the region (region.listen)")
+	var peer operatorPort
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&peer.address, "peer", "127.0.0.1:7070", "peer port of any process of the region (region.advertise)")
+	flags.StringVar(&peer.tls.Certificate, "tls-certificate", "", "PEM file of a certificate of the region's authority (region.tls.certificate)")
+	flags.StringVar(&peer.tls.Key, "tls-key", "", "PEM file of its key (region.tls.key)")
+	flags.StringVar(&peer.tls.Authority, "tls-authority", "", "PEM file of the authority (region.tls.authority)")
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:   "list",
 			Short: "Show shards, owners, epochs, participants, actions per second, misses",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return ask(cmd.Context(), peer, func(ctx context.Context, o clusterv1.OperatorClient) error {
+				return peer.ask(cmd.Context(), func(ctx context.Context, o clusterv1.OperatorClient) error {
 					reply, err := o.ListShards(ctx, &clusterv1.ListShardsRequest{})
 					if err != nil {
 						return err
@@ -41,7 +48,7 @@ func shardsCommand() *cobra.Command {
 			Short: "Show the processes of the region",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return ask(cmd.Context(), peer, func(ctx context.Context, o clusterv1.OperatorClient) error {
+				return peer.ask(cmd.Context(), func(ctx context.Context, o clusterv1.OperatorClient) error {
 					reply, err := o.ListNodes(ctx, &clusterv1.ListNodesRequest{})
 					if err != nil {
 						return err
@@ -55,7 +62,7 @@ func shardsCommand() *cobra.Command {
 			Short: "Make an owner hand all its shards over and take no new ones",
 			Args:  cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return ask(cmd.Context(), peer, func(ctx context.Context, o clusterv1.OperatorClient) error {
+				return peer.ask(cmd.Context(), func(ctx context.Context, o clusterv1.OperatorClient) error {
 					_, err := o.Drain(ctx, &clusterv1.DrainRequest{Node: args[0]})
 					return err
 				})
@@ -66,7 +73,7 @@ func shardsCommand() *cobra.Command {
 			Short: "Call a drain off",
 			Args:  cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return ask(cmd.Context(), peer, func(ctx context.Context, o clusterv1.OperatorClient) error {
+				return peer.ask(cmd.Context(), func(ctx context.Context, o clusterv1.OperatorClient) error {
 					_, err := o.Undrain(ctx, &clusterv1.UndrainRequest{Node: args[0]})
 					return err
 				})
@@ -76,15 +83,33 @@ func shardsCommand() *cobra.Command {
 	return cmd
 }
 
-func ask(ctx context.Context, peer string, question func(context.Context, clusterv1.OperatorClient) error) error {
+// operatorPort is where operators are answered.
+type operatorPort struct {
+	address string
+	tls     regions.TLSConfig
+}
+
+func (p *operatorPort) ask(ctx context.Context, question func(context.Context, clusterv1.OperatorClient) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	connection, err := grpc.NewClient(peer, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	connection, err := regions.DialOperator(p.address, p.tls)
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
-	return question(ctx, clusterv1.NewOperatorClient(connection))
+	return p.explain(question(ctx, clusterv1.NewOperatorClient(connection)))
+}
+
+// explain says what to do about an answer that did not come.
+func (p *operatorPort) explain(err error) error {
+	switch said := status.Convert(err); {
+	case err == nil:
+		return nil
+	case said.Code() == codes.Unavailable || said.Code() == codes.DeadlineExceeded:
+		return fmt.Errorf("no answer from %s: %s (--peer names the peer port of any process of the region, which it logs as it starts; with region.tls the --tls flags are needed)", p.address, said.Message())
+	default:
+		return errors.New(said.Message())
+	}
 }
 
 func printShards(cmd *cobra.Command, reply *clusterv1.ListShardsReply) error {
@@ -115,7 +140,7 @@ func printNodes(cmd *cobra.Command, reply *clusterv1.ListNodesReply) error {
 			state = "draining"
 		}
 		l := n.GetLoad()
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%d\t%d\t%d\t%.1f\n", n.Node, n.Roles, n.Address, state,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%.1f\n", n.Node, strings.Join(n.Roles, ","), n.Address, state,
 			l.GetShards(), l.GetSessions(), l.GetConnections(), l.GetActionsPerSecond())
 	}
 	return w.Flush()

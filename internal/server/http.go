@@ -1,12 +1,14 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -26,23 +28,47 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	if routes != nil {
 		routes(mux)
 	}
-	var err error
+	certificate, err := s.settings.TLS.load()
+	if err != nil {
+		return err
+	}
 	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return cannotListen("listen", err)
 	}
 	s.http = newHTTP(mux, s.log)
-	s.serve(s.http, s.listener, s.settings.TLS)
+	s.http.TLSConfig = certificate
+	s.serve(s.http, s.listener)
 	if s.settings.DebugListen == "" {
 		return nil
 	}
 	listener, err := net.Listen("tcp", s.settings.DebugListen)
 	if err != nil {
-		return fmt.Errorf("debug_listen: %w", err)
+		return cannotListen("debug_listen", err)
 	}
 	s.debug = newHTTP(profiles(), s.log)
-	s.serve(s.debug, listener, TLS{})
+	s.serve(s.debug, listener)
 	s.log.Info("profiles", "url", "http://"+listener.Addr().String()+"/debug/pprof/")
 	return nil
+}
+
+// cannotListen says what to do about an address that cannot be had.
+func cannotListen(setting string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s: %w: another process has it; choose another address with --set %s=HOST:PORT (port 0: any free one)", setting, err, setting)
+	}
+	return fmt.Errorf("%s: %w", setting, err)
+}
+
+// load reads the files; nil if none are named.
+func (t TLS) load() (*tls.Config, error) {
+	if t.Certificate == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
 }
 
 func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
@@ -52,11 +78,11 @@ func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-func (s *Server) serve(server *http.Server, listener net.Listener, t TLS) {
+func (s *Server) serve(server *http.Server, listener net.Listener) {
 	s.running.Go(func() {
 		var err error
-		if t.Certificate != "" {
-			err = server.ServeTLS(listener, t.Certificate, t.Key)
+		if server.TLSConfig != nil {
+			err = server.ServeTLS(listener, "", "")
 		} else {
 			err = server.Serve(listener)
 		}
@@ -74,10 +100,14 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	if s.gateway != nil {
-		if ok, why := s.gateway.Ready(); !ok {
+		if ok, why := s.gateway.Ready(); !ok && !s.degraded.Load() {
 			http.Error(w, why, http.StatusServiceUnavailable)
 			return
 		}
+	}
+	if s.degraded.Load() {
+		_, _ = fmt.Fprintln(w, "ready, degraded: the store of the region does not answer")
+		return
 	}
 	_, _ = fmt.Fprintln(w, "ready")
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,7 @@ type Server struct {
 	debug     *http.Server
 	listener  net.Listener
 	ready     atomic.Bool
+	degraded  atomic.Bool // the store of the region does not answer
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 	failed    chan error
@@ -64,7 +66,7 @@ func Start(ctx context.Context, settings *Settings, o Options) (*Server, error) 
 	}
 	inside, cancel := context.WithCancel(context.Background())
 	s := &Server{settings: *settings, log: o.Log, metrics: prometheus.NewRegistry(), cancel: cancel, failed: make(chan error, 2)}
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.degradedGauge())
 	if err := s.start(ctx, inside, o); err != nil {
 		s.halt()
 		return nil, err
@@ -105,8 +107,12 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 		return err
 	}
 	if err := s.node.Start(ctx, parts); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return cannotListen("region.listen", err)
+		}
 		return err
 	}
+	s.running.Go(func() { s.watchStore(inside) })
 	s.ready.Store(true)
 	return nil
 }
@@ -158,6 +164,7 @@ func (s *Server) startGateway(inside context.Context, parts *regions.Parts) erro
 	}
 	config := s.settings.Gateway
 	config.Node = s.node.ID()
+	config.DrainTime = min(config.DrainTime, s.settings.StopTime/2) // the rest is for the shards
 	var bus pubsub.Bus = s.node.Bus()
 	if s.redisBus != nil {
 		bus = s.redisBus
@@ -186,6 +193,9 @@ func (s *Server) Failed() <-chan error { return s.failed }
 
 // Address is where the listener is, host:port.
 func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// PeerAddress is where the other processes, and operators, reach this one.
+func (s *Server) PeerAddress() string { return s.node.Address() }
 
 // Node is the id of the process.
 func (s *Server) Node() string { return s.node.ID() }
