@@ -130,7 +130,7 @@ export class Flock {
     const { body, wake, motion } = one;
     const thing = isThing(one.entity);
     const moving = !thing && motion.speed > 0.2;
-    const pixels = (thing ? 0.8 : 1) * (own ? 1.5 : 1) * Math.min(30, Math.max(7, 9 * Math.sqrt(zoom)));
+    const pixels = (thing ? 0.8 : 1) * (own ? 1.5 : 1) * Math.min(30, Math.max(5.5, 9.5 * Math.sqrt(zoom)));
     body.x = wake.x = x;
     body.y = wake.y = y;
     body.scaleX = body.scaleY = pixels / 52;

@@ -1,1 +1,0 @@
-import"./index-wmUUP7nK.js";import"./init-C3AM1KU_.js";

@@ -1,0 +1,1 @@
+import"./index-DMS1VySY.js";import"./init-C3AM1KU_.js";
