@@ -10,6 +10,9 @@ export interface VisitListener {
 }
 
 const ring = 3;
+/** A restarted dev server has another key: the page then begins anew. */
+const unauthenticated = 4501;
+const againMs = 2000;
 
 /**
  * The page's presence in the world: first a spectator's session (an avatar with
@@ -62,6 +65,10 @@ export class Visit {
     });
     client.on("session", (welcome) => {
       if (client === this.client) this.listener.session(welcome);
+    });
+    client.on("closed", ({ code }) => {
+      if (client !== this.client || code !== unauthenticated) return;
+      setTimeout(() => client === this.client && this.#begin(joined, name, at, values), againMs);
     });
     this.listener.began(client, joined);
     client.connect().catch(() => {});

@@ -1,1 +1,0 @@
-import"./index-DMS1VySY.js";import"./init-C3AM1KU_.js";

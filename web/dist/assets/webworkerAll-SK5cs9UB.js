@@ -1,0 +1,1 @@
+import"./index-Cmb3C9Qg.js";import"./init-C3AM1KU_.js";
