@@ -125,7 +125,7 @@ func handedOver(p *clusterv1.Parcel) []*clusterv1.EntityRecord {
 func (s *Shard) arrive(now time.Time, h *clusterv1.HandOver) {
 	s.begin(now, nil, time.Time{})
 	for _, record := range h.GetEntities() {
-		s.admit(record)
+		s.admit(readRecord(record))
 	}
 	if opened := h.GetSession(); opened != nil {
 		s.admitSession(now, opened)
@@ -133,12 +133,16 @@ func (s *Shard) arrive(now time.Time, h *clusterv1.HandOver) {
 	s.bounce()
 }
 
+// readRecord reads an entity out of a parcel. Parcels are not changed: within a
+// process the sender has the same one in its outbox.
+func readRecord(record *clusterv1.EntityRecord) (world.EntityID, state) {
+	return world.EntityID(record.GetUpdate().GetEntity()), stateOf(record)
+}
+
 // admit gives an entity its home here.
-func (s *Shard) admit(record *clusterv1.EntityRecord) *entity {
-	st := stateOf(record)
-	id := world.EntityID(record.GetUpdate().GetEntity())
+func (s *Shard) admit(id world.EntityID, st state) {
 	if s.entities[id] != nil {
-		return s.entities[id] // cannot be: an entity has one home
+		return // cannot be: an entity has one home
 	}
 	e := &entity{id: id, state: st}
 	e.version = s.version(st.version.Handovers)
@@ -151,7 +155,6 @@ func (s *Shard) admit(record *clusterv1.EntityRecord) *entity {
 		s.sayUpdate(e.cell, e, &e.state, starlingv1.Change_ENTERED, true, 0, cause{})
 		s.sayOwnership(e)
 	}
-	return e
 }
 
 // note says that an entity was not here before, for readers of the committed image.
@@ -183,8 +186,10 @@ func (s *Shard) admitSession(now time.Time, opened *clusterv1.SessionOpened) {
 	s.sessions[x.id] = x
 	delete(s.forwarding, x.id)
 	delete(s.unknown, x.id)
-	opened.Arrived = true
-	s.open.record.SessionsOpened = append(s.open.record.SessionsOpened, opened)
+	s.open.record.SessionsOpened = append(s.open.record.SessionsOpened, &clusterv1.SessionOpened{
+		Session: opened.Session, Participant: opened.Participant, Avatar: opened.Avatar, Gateway: opened.Gateway, Scopes: opened.Scopes,
+		Last: opened.Last, Remembered: opened.Remembered, Arrived: true, Generation: opened.Generation, Moves: opened.Moves,
+	})
 	s.register(x, false)
 	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true, Cell: uint64(x.avatar.cell)}
 	s.open.tells = append(s.open.tells, Tell{Gateway: x.gateway, Notice: notice})

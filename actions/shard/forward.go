@@ -82,15 +82,12 @@ func (s *Shard) forwardedOutcome(now time.Time, in *clusterv1.ForwardedOutcome) 
 }
 
 // admitGrabbed takes in what a participant of this shard grabbed in another one.
-// If the avatar is gone by now, the thing goes back to where it was.
+// If the avatar is gone by now, the thing lies where the avatar was.
 func (s *Shard) admitGrabbed(record *clusterv1.EntityRecord, x *session) {
-	if x == nil || x.avatar == nil {
-		record.Update.Holder = 0
-		s.admit(record)
-		return
+	id, st := readRecord(record)
+	st.holder = 0
+	if x != nil && x.avatar != nil {
+		st.holder, st.cell, st.pose.Position = x.avatar.id, x.avatar.cell, x.avatar.pose.Position
 	}
-	record.Update.Pose.Position = x.avatar.pose.Message().Position
-	record.Cell = uint64(x.avatar.cell)
-	record.Update.Holder = uint64(x.avatar.id)
-	s.admit(record)
+	s.admit(id, st)
 }
