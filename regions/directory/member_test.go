@@ -127,7 +127,7 @@ func tryStart(store Store, id string, incarnation uint64) (*process, error) {
 }
 
 func pass(d time.Duration) {
-	time.Sleep(d) // the bubble's clock
+	<-time.After(d) // by the clock of the bubble
 	synctest.Wait()
 }
 

@@ -56,11 +56,11 @@ func BenchmarkSaturated(b *testing.B) {
 	begin := cpu()
 	for b.Loop() {
 		for link.Send(KindAct, act) != nil {
-			time.Sleep(100 * time.Microsecond)
+			<-time.After(100 * time.Microsecond)
 		}
 	}
 	for arrived.Load() < int64(b.N) {
-		time.Sleep(100 * time.Microsecond)
+		<-time.After(100 * time.Microsecond)
 	}
 	b.ReportMetric(float64((cpu()-begin).Nanoseconds())/float64(b.N), "cpu-ns/envelope")
 }
@@ -77,7 +77,7 @@ func BenchmarkPaced(b *testing.B) {
 		_ = link.Send(KindAct, act)
 	}
 	for arrived.Load() < int64(b.N) {
-		time.Sleep(100 * time.Microsecond)
+		<-time.After(100 * time.Microsecond)
 	}
 	b.ReportMetric(float64((cpu()-begin).Nanoseconds())/float64(b.N), "cpu-ns/envelope")
 }
