@@ -9,6 +9,12 @@ cd "$(dirname "$0")"
 [ -d node_modules ] || npm ci --no-audit --no-fund
 npx tsc
 npx vite build --logLevel warn
+for package in node_modules/pixi.js node_modules/@pixi/colord node_modules/earcut node_modules/eventemitter3 node_modules/ismobilejs \
+	node_modules/parse-svg-path node_modules/tiny-lru node_modules/h3-js ../clients/js/node_modules/@bufbuild/protobuf node_modules/@fontsource-variable/*; do
+	node -p 'const p = JSON.parse(fs.readFileSync(process.argv[1] + "/package.json")); `${p.name} ${p.version} (${p.license})\n`' "$package"
+	cat "$package"/LICENSE* 2>/dev/null || true
+	printf '\n\n'
+done >dist/licenses.txt
 node compress.mjs
 cd ..
 find $sources -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1 >web/dist/sources.sha256

@@ -79,7 +79,7 @@ func get(t *testing.T, method, target string, header http.Header) *http.Response
 func TestPageAndItsPartsHaveTheirTypes(t *testing.T) {
 	want := map[string]string{
 		"/": "text/html; charset=utf-8", "/favicon.svg": "image/svg+xml",
-		".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".woff2": "font/woff2",
+		".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".woff2": "font/woff2", ".txt": "text/plain; charset=utf-8",
 	}
 	for name, a := range assets() {
 		expected, ok := want[name]

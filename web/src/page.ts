@@ -19,13 +19,15 @@ import { Keyboard } from "./ui/keyboard";
 import { Nearby, nameOf, type Neighbour } from "./ui/nearby";
 import { listenToPointer } from "./ui/pointer";
 import { Theme } from "./ui/theme";
-import { Walk } from "./walk";
+import { spectatorSpeed, Walk } from "./walk";
 
 const panPixelsPerSecond = 420;
 const touchPixels = 16;
 /** Metres that fit on the screen at first: three rings of cells, and a participant's surroundings. */
 const watchingMetres = 900;
 const joinedMetres = 240;
+/** The map may be moved so far before a spectator goes after it. */
+const spectatorLagMetres = 80;
 
 /** Everything on the page, put together. */
 export class Page implements VisitListener {
@@ -44,6 +46,8 @@ export class Page implements VisitListener {
   readonly #keyboard: Keyboard;
   #unfollow = () => {};
   #walk: Walk | undefined;
+  /** The unseen steps of a spectator, after the middle of the map. */
+  #spectator: Walk | undefined;
   #participant: Participant | undefined;
   #following = true;
   #pointed = "";
@@ -90,7 +94,7 @@ export class Page implements VisitListener {
   began(client: Client, joined: boolean): void {
     this.#unfollow();
     this.#unfollow = this.#flock.follow(client.world);
-    this.#walk = undefined;
+    this.#walk = this.#spectator = undefined;
     this.#participant = undefined;
     this.#latency.reset();
     document.body.dataset["visit"] = joined ? "joined" : "watching";
@@ -98,9 +102,9 @@ export class Page implements VisitListener {
     element("speak").hidden = !joined;
     client.world.on("event", (seen) => this.#event(seen, client));
     client.on("frame", ({ steps }) => this.#hud.updates(steps));
-    client.on("seen", ({ latencyMs }) => this.#latency.add(latencyMs));
+    client.on("seen", ({ latencyMs }) => joined && this.#latency.add(latencyMs));
     client.on("outcome", ({ outcome, latencyMs }) => {
-      if (!isApplied(outcome.code)) this.#latency.add(latencyMs);
+      if (joined && !isApplied(outcome.code)) this.#latency.add(latencyMs);
     });
   }
 
@@ -115,8 +119,12 @@ export class Page implements VisitListener {
     this.#latency.deadlineMs = welcome.deadlineUs / 1000 || this.#latency.deadlineMs;
     const client = this.#visit.client;
     const at = welcome.pose?.position?.in;
-    if (!client || at?.case !== "geo" || !this.#visit.joined) return;
+    if (!client || at?.case !== "geo") return;
     const point = this.#projection.point(at.value.latitude, at.value.longitude);
+    if (!this.#visit.joined) {
+      this.#spectator = new Walk(client, this.#projection, point, () => this.#spectator?.moveTo(point), spectatorSpeed);
+      return;
+    }
     if (welcome.resumed && this.#walk) {
       this.#walk.moveTo(point);
       return;
@@ -298,7 +306,17 @@ export class Page implements VisitListener {
       if (this.#walk) this.#follow(false);
     }
     this.#walk?.step(ms, now);
+    this.#lead(ms, now);
     if (this.#following && this.#walk) this.#camera.glideTo(this.#walk.at);
+  }
+
+  /** A spectator goes after the middle of the map, so that what is there comes in sight. */
+  #lead(ms: number, now: number): void {
+    const spectator = this.#spectator;
+    if (!spectator) return;
+    const { x, y } = this.#camera;
+    if (Math.hypot(x - spectator.at.x, y - spectator.at.y) > spectatorLagMetres) spectator.goal = { x, y };
+    spectator.step(ms, now);
   }
 
   #ownCell(): bigint {

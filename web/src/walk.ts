@@ -1,8 +1,9 @@
 import { geo, isApplied, pose, type Client } from "@starling-vr/client";
 import type { Point, Projection } from "./map/projection";
 
-/** Metres per second. */
+/** Metres per second: of a participant, and of a spectator who goes where the map is moved to. */
 export const walkingSpeed = 3.6;
+export const spectatorSpeed = 10;
 const betweenMovesMs = 100;
 const mostPending = 6;
 
@@ -21,6 +22,7 @@ export class Walk {
     private readonly projection: Projection,
     start: Point,
     private readonly refused: (message: string) => void,
+    private readonly speed = walkingSpeed,
   ) {
     this.at = { ...start };
   }
@@ -46,7 +48,7 @@ export class Walk {
 
   #steer(seconds: number): void {
     let { x, y } = this.keys;
-    let speed = walkingSpeed;
+    let { speed } = this;
     if (x || y) this.goal = undefined;
     else if (this.goal) {
       x = this.goal.x - this.at.x;

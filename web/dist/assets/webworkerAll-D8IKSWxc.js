@@ -1,0 +1,1 @@
+import"./index-EbViKnm9.js";import"./init-C3AM1KU_.js";

@@ -1,1 +1,0 @@
-import"./index-Cmb3C9Qg.js";import"./init-C3AM1KU_.js";
