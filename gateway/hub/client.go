@@ -19,8 +19,12 @@ type Client struct {
 	place  world.PlaceID
 	json   bool
 	hub    atomic.Pointer[Hub]
+	moves  atomic.Uint64 // calls of Moved
 
 	// What follows belongs to the hub's goroutine.
+	home      *Hub         // that adopted the client; nil while it is on its way
+	held      []func(*Hub) // what is to be done once it has arrived
+	movesDone uint64
 	cell      world.Cell
 	version   world.Version // of what told the cell
 	ring      int
@@ -64,7 +68,13 @@ func (c *Client) SetRing(ring int) {
 // Moved says where the avatar is after its latest outcome. Frames tell it too,
 // but not while its cell is being read again.
 func (c *Client) Moved(cell world.Cell) {
-	c.do(func(h *Hub) { h.sighted(c, cell, c.version) })
+	n := c.moves.Add(1)
+	c.do(func(h *Hub) {
+		if n > c.movesDone { // calls that went through two hubs may come late
+			c.movesDone = n
+			h.sighted(c, cell, c.version)
+		}
+	})
 }
 
 // Writable says that the connection's socket drained.
@@ -86,8 +96,8 @@ func (c *Client) Remove() {
 	c.do(func(h *Hub) { h.remove(c) })
 }
 
-// do runs f in the goroutine of the client's hub; not any more once the client
-// is gone.
+// do runs f in the goroutine of the client's hub, once that has adopted the
+// client; not any more once the client is gone.
 func (c *Client) do(f func(*Hub)) {
 	h := c.hub.Load()
 	h.call(func() { c.doIn(h, f) })
@@ -97,7 +107,10 @@ func (c *Client) doIn(h *Hub, f func(*Hub)) {
 	switch now := c.hub.Load(); {
 	case c.moved(now, h):
 		now.call(func() { c.doIn(now, f) })
-	case !c.gone:
+	case c.gone:
+	case c.home != h:
+		c.held = append(c.held, f)
+	default:
 		f(h)
 	}
 }
@@ -107,12 +120,18 @@ func (c *Client) moved(now, was *Hub) bool { return now != was }
 
 // adopt takes a client in. known are the cells that the connection was told of.
 func (h *Hub) adopt(c *Client, known []cellKey) {
+	c.home = h
 	h.clients[c] = struct{}{}
 	h.avatars[c.avatar] = c
 	c.unwatched = append(c.unwatched, known...)
 	h.reinterest(c)
 	if c.pendingAnything() {
 		h.queue(c, time.Now())
+	}
+	held := c.held
+	c.held = nil
+	for _, f := range held {
+		c.doIn(h, f)
 	}
 }
 
@@ -136,7 +155,7 @@ func (h *Hub) release(c *Client) (known []cellKey) {
 		}
 		h.unwatch(w)
 	}
-	c.watches = nil
+	c.watches, c.home = nil, nil
 	delete(h.clients, c)
 	if h.avatars[c.avatar] == c {
 		delete(h.avatars, c.avatar)

@@ -112,9 +112,12 @@ func (s *Hubs) Prepare(n Newcomer) *Client {
 
 // Begin sends welcome, then what the client's cells hold.
 func (c *Client) Begin(welcome *starlingv1.ServerMessage) {
-	c.do(func(h *Hub) {
-		h.private(privateMessage{client: c, message: welcome})
-		h.adopt(c, nil)
+	h := c.hub.Load() // nothing moves it before it is adopted
+	h.call(func() {
+		if !c.gone {
+			h.private(privateMessage{client: c, message: welcome})
+			h.adopt(c, nil)
+		}
 	})
 }
 

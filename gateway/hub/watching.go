@@ -133,8 +133,10 @@ func (h *Hub) see(s sighting) {
 // followSightings comes after the cells: it changes who watches them.
 func (h *Hub) followSightings() {
 	for _, s := range h.sightings {
-		if s.client.hub.Load() == h && !s.client.gone {
-			h.sighted(s.client, s.at.cell, s.at.version)
+		if c := s.client; c.hub.Load() == h && c.home == h && !c.gone {
+			h.sighted(c, s.at.cell, s.at.version)
+		} else {
+			c.doIn(h, func(h *Hub) { h.sighted(c, s.at.cell, s.at.version) })
 		}
 	}
 	h.sightings = h.sightings[:0]
