@@ -250,19 +250,34 @@ func (w *World) Entity(cell, entity uint64) *starlingv1.Update {
 }
 
 func (w *World) find(home world.ShardID, cell, entity uint64) *starlingv1.Update {
+	for _, u := range w.image(home, cell) {
+		if u.Entity == entity {
+			return u
+		}
+	}
+	return &starlingv1.Update{}
+}
+
+// Cell reads a cell of the map as watchers see it.
+func (w *World) Cell(cell uint64) []*starlingv1.Update {
+	return w.image(w.shards.Shard(0, world.Cell(cell)), cell)
+}
+
+func (w *World) image(home world.ShardID, cell uint64) []*starlingv1.Update {
 	request, key, answer := w.expect("image", 0)
 	w.Host.ReadCell(w, &clusterv1.ReadCell{Request: request, Shard: shard.ShardMessage(home), Cell: cell})
 	image, ok := w.await(key, answer).(pubsub.Message)
 	steps := new(starlingv1.Steps)
 	if !ok || steps.UnmarshalVT(image.Steps) != nil {
-		return &starlingv1.Update{}
+		return nil
 	}
+	var all []*starlingv1.Update
 	for _, step := range steps.Steps {
-		if u := step.GetUpdate(); u.GetEntity() == entity {
-			return u
+		if u := step.GetUpdate(); u != nil {
+			all = append(all, u)
 		}
 	}
-	return &starlingv1.Update{}
+	return all
 }
 
 // Events gives what everyone was told so far, in each cell in order.

@@ -21,7 +21,7 @@ func TestShardsKeepTheirPromisesUnderFaults(t *testing.T) {
 		for range 6 {
 			m.addClient()
 		}
-		for range 2500 {
+		for range 1500 {
 			m.step()
 		}
 		m.quiet()
