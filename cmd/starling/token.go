@@ -96,7 +96,13 @@ func participantsOf(name string, count int, in io.Reader) ([]string, error) {
 				names = append(names, line)
 			}
 		}
+		if len(names) == 0 && lines.Err() == nil {
+			return nil, errors.New("no participants on standard input")
+		}
 		return names, lines.Err()
+	}
+	if count < 0 {
+		return nil, fmt.Errorf("--count %d: want 1 or more", count)
 	}
 	if count == 0 {
 		return []string{name}, nil

@@ -32,6 +32,15 @@ func MintWith(key []byte, m Minting, now time.Time) (string, error) {
 		return "", fmt.Errorf("mint: participant must have 1..%d bytes", MaxParticipant)
 	case m.Lifetime <= 0:
 		return "", errors.New("mint: lifetime must be positive")
+	case m.Lifetime < time.Second:
+		return "", errors.New("mint: lifetime is below a second, which tokens cannot say")
+	case len(m.Scopes) > MaxScopes:
+		return "", fmt.Errorf("mint: more than %d scopes", MaxScopes)
+	}
+	for _, scope := range m.Scopes {
+		if len(strings.Fields(scope)) != 1 {
+			return "", fmt.Errorf("mint: scope %q: a scope is a word without spaces", scope)
+		}
 	}
 	said := claims{Scope: strings.Join(m.Scopes, " "), RegisteredClaims: jwt.RegisteredClaims{
 		Subject: m.Participant, Issuer: m.Issuer,

@@ -13,6 +13,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"sort"
@@ -25,6 +26,7 @@ import (
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
+	"github.com/pelletier/go-toml/v2"
 )
 
 // Sources says where settings come from.
@@ -55,6 +57,11 @@ func Load(into any, from Sources) error {
 	k := koanf.New(".")
 	if from.File != "" {
 		if err := k.Load(file.Provider(from.File), koanftoml.Parser()); err != nil {
+			var at *toml.DecodeError
+			if errors.As(err, &at) {
+				line, column := at.Position()
+				return fmt.Errorf("%s: line %d, column %d: %w", from.File, line, column, err)
+			}
 			return fmt.Errorf("%s: %w", from.File, err)
 		}
 		for _, key := range k.Keys() {
