@@ -28,6 +28,9 @@ const watchingMetres = 900;
 const joinedMetres = 240;
 /** The map may be moved so far before a spectator goes after it. */
 const spectatorLagMetres = 80;
+/** Farther away it asks to be set down there, as often as the server grants it. */
+const relocateMetres = 350;
+const relocateEveryMs = 61_000;
 
 /** Everything on the page, put together. */
 export class Page implements VisitListener {
@@ -49,6 +52,8 @@ export class Page implements VisitListener {
   /** The unseen steps of a spectator, after the middle of the map. */
   #spectator: Walk | undefined;
   #participant: Participant | undefined;
+  #middle: Point = { x: 0, y: 0 };
+  #relocated = 0;
   #following = true;
   #pointed = "";
   #lastFrame = performance.now();
@@ -315,7 +320,13 @@ export class Page implements VisitListener {
     const spectator = this.#spectator;
     if (!spectator) return;
     const { x, y } = this.#camera;
-    if (Math.hypot(x - spectator.at.x, y - spectator.at.y) > spectatorLagMetres) spectator.goal = { x, y };
+    const metres = Math.hypot(x - spectator.at.x, y - spectator.at.y);
+    const moved = Math.hypot(x - this.#middle.x, y - this.#middle.y) > 0.5;
+    this.#middle = { x, y };
+    if (metres > relocateMetres && !moved && now - this.#relocated > relocateEveryMs) {
+      this.#relocated = now;
+      spectator.relocate({ x, y });
+    } else if (metres > spectatorLagMetres) spectator.goal = { x, y };
     spectator.step(ms, now);
   }
 

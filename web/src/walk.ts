@@ -46,6 +46,15 @@ export class Walk {
     this.goal = undefined;
   }
 
+  /** Asks to be set down far away, which the server grants once in a while. */
+  relocate(point: Point): void {
+    const { latitude, longitude } = this.projection.position(point);
+    this.client.move(pose(geo(latitude, longitude)), { relocate: true }).then(
+      ({ code }) => isApplied(code) && this.moveTo(point),
+      () => {},
+    );
+  }
+
   #steer(seconds: number): void {
     let { x, y } = this.keys;
     let { speed } = this;

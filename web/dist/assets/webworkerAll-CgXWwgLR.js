@@ -1,0 +1,1 @@
+import"./index-UTSFRdnn.js";import"./init-C3AM1KU_.js";

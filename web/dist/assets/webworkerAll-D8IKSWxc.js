@@ -1,1 +1,0 @@
-import"./index-EbViKnm9.js";import"./init-C3AM1KU_.js";
