@@ -28,7 +28,12 @@ func (s *Shard) Control(now time.Time, gateway string, in *clusterv1.Control) {
 		reply = refusal(starlingv1.Code_INVALID, "the control names no kind")
 	}
 	reply.Request = in.GetRequest()
-	s.soon(s.newest(), Tell{Gateway: gateway, Reply: reply})
+	told := Tell{Gateway: gateway, Reply: reply}
+	if s.open.dirty {
+		s.open.tells = append(s.open.tells, told) // before what the session's actions bring
+		return
+	}
+	s.soon(s.newest(), told)
 }
 
 func refusal(code starlingv1.Code, format string, args ...any) *clusterv1.ControlReply {

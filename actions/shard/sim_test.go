@@ -19,20 +19,22 @@ import (
 // simulation runs several shards, their logs, a network that loses, doubles and
 // reorders, owners that crash and load again, clients, and watchers of all cells.
 type simulation struct {
-	random  *rand.Rand
-	now     time.Time
-	faults  bool
-	corner  world.Geo // where three shards meet
-	lookup  func(string) *shard.Function
-	owners  map[world.ShardID]*owner
-	order   []world.ShardID
-	network []shard.Tell
-	clients []*client
-	views   map[world.ShardID]map[world.Cell]*view
-	logs    map[world.ShardID][]world.Entry
-	fatal   func(format string, args ...any)
-	crashes int
-	crossed int
+	random    *rand.Rand
+	now       time.Time
+	faults    bool
+	corner    world.Geo // where three shards meet
+	lookup    func(string) *shard.Function
+	owners    map[world.ShardID]*owner
+	order     []world.ShardID
+	network   []shard.Tell
+	clients   []*client
+	views     map[world.ShardID]map[world.Cell]*view
+	logs      map[world.ShardID][]world.Entry
+	fatal     func(format string, args ...any)
+	crashes   int
+	nextID    func() uint64 // of scripts; nil: random
+	toClients []shard.Tell  // what clients were told, for scripts
+	crossed   int
 }
 
 // owner is a shard in memory; machine is nil after a crash.
@@ -122,7 +124,12 @@ func (m *simulation) config(id world.ShardID) shard.Config {
 	return shard.Config{
 		Shard: id, Map: world.DefaultShardMap(), Node: "owner", Functions: m.lookup,
 		Limits: shard.Limits{Speed: 1000, SpeedBurst: 10000, Reach: 60},
-		NewID:  func() uint64 { return m.random.Uint64() | 1 },
+		NewID: func() uint64 {
+			if m.nextID != nil {
+				return m.nextID()
+			}
+			return m.random.Uint64() | 1
+		},
 	}
 }
 
@@ -254,6 +261,10 @@ func (m *simulation) deliver() {
 
 // toClient does a gateway's work.
 func (m *simulation) toClient(t shard.Tell) {
+	if m.nextID != nil {
+		m.toClients = append(m.toClients, t)
+		return
+	}
 	switch {
 	case t.Outcome != nil:
 		if m.chance(0.05) {
