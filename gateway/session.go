@@ -36,6 +36,8 @@ type session struct {
 	begun   bool                  // Welcome is on its way
 	early   []*starlingv1.Outcome // came before that
 	cell    world.Cell            // where the avatar was last told to be
+	told    uint64                // highest number whose outcome came
+	moves   uint32                // hand-overs of the session, as far as is known
 	over    bool                  // the session ended, or lives on another connection
 }
 
@@ -125,8 +127,10 @@ func (s *session) outcome(o *clusterv1.RoutedOutcome) {
 	}
 	s.pause = 0
 	s.forget(out.Number)
+	// The last outcomes of a shard may come after the first ones of the next.
 	cell := world.Cell(o.Cell)
-	moved := cell != 0 && cell != s.cell
+	moved := cell != 0 && cell != s.cell && out.Number >= s.told
+	s.told = max(s.told, out.Number)
 	if moved {
 		s.cell = cell
 	}
@@ -260,10 +264,11 @@ func (s *session) notMine(n *clusterv1.NotMine, _ time.Time) {
 // arrived: a hand-over brought the session to another shard.
 func (s *session) arrived(n *clusterv1.SessionNotice) {
 	s.mu.Lock()
-	if s.over {
+	if s.over || n.Moves != 0 && n.Moves < s.moves {
 		s.mu.Unlock()
 		return
 	}
+	s.moves = n.Moves
 	to := shardOf(n.Shard)
 	elsewhere := to != s.shard
 	s.settleIn(to, n.Epoch)

@@ -11,6 +11,7 @@ import (
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/world"
+	"github.com/starling-vr/starling/world/hex"
 )
 
 // swallowUntil makes an owner that says nothing until then.
@@ -291,4 +292,46 @@ func TestDrainCalledOff(t *testing.T) {
 	c.act(move(1, startLatitude, startLongitude))
 	c.outcome(1)
 	r.join("bob")
+}
+
+// Two owners' words may overtake each other: where the avatar is is what the
+// later hand-over and the higher number say.
+func TestLateWordOfAnEarlierShard(t *testing.T) {
+	r := newRig(t, nil)
+	_, welcome := r.join("ann")
+	s := r.gateway.sessions.get(world.SessionID(welcome.Session))
+	first, second := cellAt(startLatitude+0.1), cellAt(startLatitude+0.2)
+	edge := r.gateway.Edge()
+	told := func(number uint64, cell world.Cell) {
+		edge.Outcome(&clusterv1.RoutedOutcome{Session: welcome.Session, Cell: uint64(cell),
+			Outcome: &starlingv1.Outcome{Number: number, Code: starlingv1.Code_APPLIED}})
+	}
+	arrived := func(moves uint32, cell world.Cell) {
+		edge.SessionNotice(&clusterv1.SessionNotice{Session: welcome.Session, Arrived: true, Moves: moves, Cell: uint64(cell),
+			Shard: shardMessage(r.owner.shards.Shard(0, cell))})
+	}
+	is := func(when string, want world.Cell) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.cell != want {
+			t.Errorf("after %s it is in %x, want %x", when, uint64(s.cell), uint64(want))
+		}
+	}
+	told(2, second)
+	told(1, first)
+	is("a late outcome", second)
+	arrived(3, second)
+	arrived(2, first)
+	is("a late arrival", second)
+	if home := s.home(); home != r.owner.shards.Shard(0, second) {
+		t.Errorf("it lives in %v", home)
+	}
+}
+
+func cellAt(latitude float64) world.Cell {
+	cell, err := hex.Cell(latitude, startLongitude, world.DefaultShardMap().CellResolution)
+	if err != nil {
+		panic(err)
+	}
+	return cell
 }

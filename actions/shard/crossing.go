@@ -191,7 +191,7 @@ func (s *Shard) admitSession(now time.Time, opened *clusterv1.SessionOpened) {
 		Last: opened.Last, Remembered: opened.Remembered, Arrived: true, Generation: opened.Generation, Moves: opened.Moves,
 	})
 	s.register(x, false)
-	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true, Cell: uint64(x.avatar.cell)}
+	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true, Cell: uint64(x.avatar.cell), Moves: x.moves}
 	s.open.tells = append(s.open.tells, Tell{Gateway: x.gateway, Notice: notice})
 	s.arrivedSession(now, x)
 }

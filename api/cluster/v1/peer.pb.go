@@ -1855,7 +1855,8 @@ type SessionNotice struct {
 	Arrived       bool                   `protobuf:"varint,4,opt,name=arrived,proto3" json:"arrived,omitempty"` // by hand-over
 	Ended         bool                   `protobuf:"varint,5,opt,name=ended,proto3" json:"ended,omitempty"`
 	Why           SessionClosed_Why      `protobuf:"varint,6,opt,name=why,proto3,enum=starling.cluster.v1.SessionClosed_Why" json:"why,omitempty"`
-	Cell          uint64                 `protobuf:"fixed64,7,opt,name=cell,proto3" json:"cell,omitempty"` // arrived: where the avatar is
+	Cell          uint64                 `protobuf:"fixed64,7,opt,name=cell,proto3" json:"cell,omitempty"`  // arrived: where the avatar is
+	Moves         uint32                 `protobuf:"varint,8,opt,name=moves,proto3" json:"moves,omitempty"` // arrived: of its registration; notices of different shards may overtake each other
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1935,6 +1936,13 @@ func (x *SessionNotice) GetWhy() SessionClosed_Why {
 func (x *SessionNotice) GetCell() uint64 {
 	if x != nil {
 		return x.Cell
+	}
+	return 0
+}
+
+func (x *SessionNotice) GetMoves() uint32 {
+	if x != nil {
+		return x.Moves
 	}
 	return 0
 }
@@ -2331,7 +2339,7 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\fCellSequence\x12\x12\n" +
 	"\x04cell\x18\x01 \x01(\x06R\x04cell\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x1a\n" +
-	"\bwatchers\x18\x03 \x01(\rR\bwatchers\"\xf1\x01\n" +
+	"\bwatchers\x18\x03 \x01(\rR\bwatchers\"\x87\x02\n" +
 	"\rSessionNotice\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x122\n" +
 	"\x05shard\x18\x02 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x14\n" +
@@ -2339,7 +2347,8 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\aarrived\x18\x04 \x01(\bR\aarrived\x12\x14\n" +
 	"\x05ended\x18\x05 \x01(\bR\x05ended\x128\n" +
 	"\x03why\x18\x06 \x01(\x0e2&.starling.cluster.v1.SessionClosed.WhyR\x03why\x12\x12\n" +
-	"\x04cell\x18\a \x01(\x06R\x04cell\"\xbf\x01\n" +
+	"\x04cell\x18\a \x01(\x06R\x04cell\x12\x14\n" +
+	"\x05moves\x18\b \x01(\rR\x05moves\"\xbf\x01\n" +
 	"\x0eParcelEnvelope\x124\n" +
 	"\x06source\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06source\x12!\n" +
 	"\fsource_epoch\x18\x02 \x01(\rR\vsourceEpoch\x129\n" +
