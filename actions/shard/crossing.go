@@ -22,6 +22,7 @@ type forwarding struct {
 	to    world.ShardID
 	since time.Time
 	batch uint64 // in which it left
+	moves uint32 // of the session then; 0 after a load
 }
 
 // handOver sends entities whose new position lies in other shards there, each
@@ -70,7 +71,7 @@ func (s *Shard) depart(e *entity) *clusterv1.EntityRecord {
 }
 
 func (s *Shard) departSession(x *session, to world.ShardID) {
-	f := forwarding{to: to, batch: s.open.sequence}
+	f := forwarding{to: to, batch: s.open.sequence, moves: x.moves}
 	s.forwarding[x.id] = f
 	s.open.record.SessionsClosed = append(s.open.record.SessionsClosed, &clusterv1.SessionClosed{
 		Session: uint64(x.id), Why: clusterv1.SessionClosed_MOVED, ForwardTo: ShardMessage(to),

@@ -34,7 +34,7 @@ func (s *Shard) Renew(now time.Time, in *clusterv1.Renew) {
 
 func (s *Shard) renewUnknown(now time.Time, id world.SessionID, gateway string) {
 	if f, ok := s.forwarding[id]; ok {
-		s.soon(f.batch, Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{Session: uint64(id), Shard: ShardMessage(f.to), Arrived: true}})
+		s.soon(f.batch, Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{Session: uint64(id), Shard: ShardMessage(f.to), Arrived: true, Moves: f.moves}})
 		return
 	}
 	since, ok := s.unknown[id]
