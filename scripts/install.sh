@@ -13,7 +13,18 @@ need node nodejs
 need npm npm
 need gcc gcc
 
-[ -n "$missing" ] || exit 0
+# The client library for JavaScript needs Node 20: Debian 13 has it, Debian 12 does not.
+node_is_new() {
+	major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+	[ "$major" -ge 20 ] && return
+	echo "node is version $(node --version): version 20 or newer is needed (Debian 13's package nodejs, or nodesource.com for Debian 12)" >&2
+	exit 1
+}
+
+if [ -z "$missing" ]; then
+	node_is_new
+	exit 0
+fi
 echo "missing:$missing"
 if ! command -v apt-get >/dev/null 2>&1; then
 	echo "no apt-get here: install$missing by your system's means, then run this again" >&2
@@ -33,3 +44,4 @@ $sudo apt-get update -qq
 # The servers are for the tests to start: none should start by itself.
 # shellcheck disable=SC2086
 $sudo env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing
+node_is_new
