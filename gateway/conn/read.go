@@ -54,30 +54,59 @@ func (b *batch) complete() {
 	b.ends = append(b.ends, len(b.bytes))
 }
 
+// quiet is the silence after which the messages that end it are followed by a
+// new reading goroutine, as the first ones are. To take a message grows the stack
+// beyond its first 2 KiB, and the runtime does not shrink a stack of 4 KiB under
+// a goroutine that waits for the network: each connection that says little would
+// keep twice the memory.
+const quiet = 3 * time.Second
+
 // read is the reading goroutine.
 func (c *socket) read() {
-	opcode := websocket.BinaryMessage
-	if c.json {
-		opcode = websocket.TextMessage
+	for {
+		if c.buffered.Buffered() == 0 {
+			c.deliver()
+			if c.worn {
+				c.worn = false
+				go c.read()
+				return
+			}
+		}
+		err := c.await()
+		if err == nil {
+			err = c.next()
+		}
+		if err != nil {
+			c.deliver()
+			c.end(c.explain(err))
+			return
+		}
 	}
-	var err error
-	for err == nil {
-		var kind int
-		var r io.Reader
-		if kind, r, err = c.ws.NextReader(); err != nil {
-			break
-		}
-		if kind != opcode {
-			err = ErrWrongOpcode
-			break
-		}
-		if c.batch == nil {
-			c.batch = batches.Get().(*batch)
-		}
-		err = c.batch.fill(r)
+}
+
+// await waits for bytes here, and not from within gorilla: that alone would take
+// a stack of 4 KiB.
+func (c *socket) await() error {
+	_, err := c.buffered.Peek(1)
+	if err == io.EOF {
+		return &websocket.CloseError{Code: websocket.CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	}
-	c.deliver()
-	c.end(c.explain(err))
+	return err
+}
+
+// next reads one message.
+func (c *socket) next() error {
+	kind, r, err := c.ws.NextReader()
+	switch {
+	case err != nil:
+		return err
+	case c.json != (kind == websocket.TextMessage):
+		return ErrWrongOpcode
+	}
+	if c.batch == nil {
+		c.batch = batches.Get().(*batch)
+	}
+	return c.batch.fill(r)
 }
 
 // deliver hands over the whole messages read so far. It runs when gorilla needs
@@ -114,7 +143,10 @@ func (c *socket) noteRead(n int) {
 	if n == 0 {
 		return
 	}
-	c.lastRead.Store(int64(time.Since(started)))
+	now := int64(time.Since(started))
+	if now-c.lastRead.Swap(now) >= int64(quiet) || !c.heard {
+		c.heard, c.worn = true, true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"bufio"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type writer interface {
 type socket struct {
 	ws       *websocket.Conn
 	net      net.Conn
+	buffered *bufio.Reader // gorilla's
 	receiver Receiver
 	writer   writer
 	options  *Options
@@ -37,18 +39,23 @@ type socket struct {
 	lastProgress atomic.Int64
 	discarded    int64 // bytes read while closing
 
-	batch *batch // of the reading goroutine
+	// Of the reading goroutine.
+	batch *batch
+	heard bool // something was read
+	worn  bool // its stack is deep, and it may wait for long: a new one is to read on
 
 	mu      sync.Mutex
-	full    bool // a goroutine is finishing what the socket did not take
+	full    bool // a goroutine is finishing what the socket did not take, or there is no receiver yet
+	refused bool // frames were offered before there was a receiver
 	closing bool
 	dead    bool // the network connection is closed
 	last    []byte
 }
 
-func newSocket(ws *websocket.Conn, t *transport, options Options) *socket {
-	c := &socket{ws: ws, net: t.Conn, options: &options, json: ws.Subprotocol() == JSONSubprotocol}
+func newSocket(ws *websocket.Conn, t *transport, options *Options) *socket {
+	c := &socket{ws: ws, net: t.Conn, buffered: t.buffered, options: options, json: ws.Subprotocol() == JSONSubprotocol}
 	c.writer = newWriter(t.Conn, options.SocketBuffer)
+	c.full = true
 	now := int64(time.Since(started))
 	c.lastRead.Store(now)
 	c.lastProgress.Store(now)
@@ -89,6 +96,7 @@ func (c *socket) Write(frames [][]byte) int {
 		return len(frames)
 	}
 	if c.full {
+		c.refused = c.receiver == nil
 		return 0
 	}
 	return c.put(frames)
@@ -120,7 +128,24 @@ func (c *socket) put(frames [][]byte) (accepted int) {
 
 // finish waits for a full socket.
 func (c *socket) finish(rest []byte) {
-	err := c.writer.drain(rest, c.noteProgress)
+	c.drained(c.writer.drain(rest, c.noteProgress))
+}
+
+// begin brings the receiver: from now on the socket takes frames.
+func (c *socket) begin(receiver Receiver) {
+	c.mu.Lock()
+	c.receiver = receiver
+	tell := c.refused || c.last != nil
+	c.full = tell
+	c.mu.Unlock()
+	if tell {
+		c.drained(nil)
+	}
+	go c.read()
+}
+
+// drained says that the socket takes frames again.
+func (c *socket) drained(err error) {
 	c.mu.Lock()
 	c.full = false
 	if err != nil {

@@ -47,7 +47,7 @@ func NewUpgrader(options Options) *Upgrader {
 	options = options.withDefaults()
 	return &Upgrader{options: options, upgrader: websocket.Upgrader{
 		HandshakeTimeout: 5 * time.Second,
-		ReadBufferSize:   options.ReadBuffer,
+		ReadBufferSize:   0, // the one of hijack
 		WriteBufferPool:  &sync.Pool{},
 		WriteBufferSize:  512, // for the handshake alone
 		Subprotocols:     []string{ProtoSubprotocol, JSONSubprotocol},
@@ -64,15 +64,14 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, receiver func
 		http.Error(w, message, http.StatusBadRequest)
 		return nil, &SubprotocolError{Offered: websocket.Subprotocols(r)}
 	}
-	capture := &hijack{ResponseWriter: w}
+	capture := &hijack{ResponseWriter: w, readBuffer: u.options.ReadBuffer}
 	ws, err := u.upgrader.Upgrade(capture, r, nil)
 	if err != nil {
 		return nil, err
 	}
 	ws.SetReadLimit(u.options.MaxMessage)
-	c := newSocket(ws, capture.transport, u.options)
-	c.receiver = receiver(c)
-	go c.read()
+	c := newSocket(ws, capture.transport, &u.options)
+	c.begin(receiver(c))
 	return c, nil
 }
 
@@ -96,7 +95,8 @@ func offersSubprotocol(r *http.Request) bool {
 // hijack puts our transport between gorilla and the network.
 type hijack struct {
 	http.ResponseWriter
-	transport *transport
+	readBuffer int
+	transport  *transport
 }
 
 func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -105,7 +105,13 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	h.transport = &transport{Conn: netConn}
-	return h.transport, buffered, nil
+	if buffered.Reader.Buffered() > 0 {
+		return h.transport, buffered, nil // gorilla refuses it: the client spoke too early
+	}
+	// Gorilla takes this reader for its own: the socket can see whether it is
+	// used up.
+	h.transport.buffered = bufio.NewReaderSize(h.transport, h.readBuffer)
+	return h.transport, bufio.NewReadWriter(h.transport.buffered, buffered.Writer), nil
 }
 
 // transport is what gorilla reads from. It tells when gorilla has used up what
@@ -113,7 +119,8 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // only writer is ours.
 type transport struct {
 	net.Conn
-	socket *socket // nil during the handshake
+	socket   *socket // nil during the handshake
+	buffered *bufio.Reader
 }
 
 func (t *transport) Read(p []byte) (int, error) {
