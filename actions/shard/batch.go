@@ -237,9 +237,10 @@ func (s *Shard) Committed() Release {
 		c.digests = digestsPerChange
 	}
 	for _, out := range b.parcels {
-		b.tells = append(b.tells, s.envelope(out))
-		if o := s.outboxes[ShardOf(out.Target)]; o != nil {
-			o.committed = out.Number
+		o := s.outboxes[ShardOf(out.Target)]
+		o.committed = out.Number
+		if !o.repeating {
+			b.tells = append(b.tells, s.envelope(out))
 		}
 	}
 	for _, mark := range b.marks {

@@ -13,6 +13,12 @@ type outbox struct {
 	committed uint64 // the last number whose batch is committed
 	delivered uint64 // the last number acknowledged
 	entries   []*clusterv1.Outgoing
+
+	// After a loss the target leaves aside what follows. While there is more to
+	// repeat than may be sent at a time, each acknowledgement lets more go, and
+	// what is new waits its turn.
+	repeating bool
+	repeated  uint64 // the last number sent meanwhile
 }
 
 // watermark is the last number taken from one source.
@@ -23,7 +29,8 @@ type watermark struct {
 	open      bool // in the open batch's list
 }
 
-// resendAtOnce bounds the parcels of one target that are sent again at a time.
+// resendAtOnce bounds the parcels of one target that are sent again before an
+// acknowledgement comes.
 const resendAtOnce = 64
 
 func (s *Shard) outbox(target world.ShardID) *outbox {
@@ -54,12 +61,21 @@ func (s *Shard) envelope(out *clusterv1.Outgoing) Tell {
 // resend sends again what was committed and not acknowledged.
 func (s *Shard) resend() {
 	for _, o := range s.outboxes {
-		for i, out := range o.entries {
-			if i == resendAtOnce || out.Number > o.committed {
-				break
-			}
-			s.soon(0, s.envelope(out))
+		o.repeating, o.repeated = len(o.entries) > 0, o.delivered
+		s.repeatMore(o)
+	}
+}
+
+// repeatMore sends again as much as may go now.
+func (s *Shard) repeatMore(o *outbox) {
+	for o.repeating && o.repeated < o.delivered+resendAtOnce {
+		next := max(o.repeated, o.delivered) + 1
+		if next > o.committed {
+			o.repeating = false
+			return
 		}
+		s.soon(0, s.envelope(o.entries[next-o.delivered-1]))
+		o.repeated = next
 	}
 }
 
@@ -79,6 +95,7 @@ func (s *Shard) ParcelAck(now time.Time, ack *clusterv1.ParcelAck) {
 		o.entries = nil
 	}
 	o.delivered = ack.Number
+	s.repeatMore(o)
 	s.open.record.Delivered = append(s.open.record.Delivered, &clusterv1.Delivered{Target: ack.Target, Number: ack.Number})
 	if s.open.lazy.IsZero() {
 		s.open.lazy = now
