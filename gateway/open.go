@@ -68,6 +68,7 @@ type entry struct {
 	id         world.SessionID
 	shard      world.ShardID // to attach to
 	generation uint64
+	attachment uint64
 	pose       *starlingv1.Pose
 	place      *starlingv1.Place
 	resumed    bool
@@ -192,7 +193,7 @@ func (g *Gateway) claim(ctx context.Context, e *entry) error {
 	if reply.Code != starlingv1.Code_APPLIED {
 		return &refusal{starlingv1.CloseCode_UNREACHABLE, "the session could not be registered: " + reply.Message}
 	}
-	e.generation = reply.Generation
+	e.generation, e.attachment = reply.Generation, reply.Attachment
 	if current == nil || current.Gone || current.Shard == nil || current.Session == uint64(e.id) {
 		return nil
 	}
@@ -211,7 +212,7 @@ func resumable(e *entry, reply *clusterv1.ControlReply, current *clusterv1.Regis
 	case reply.Code != starlingv1.Code_APPLIED:
 		return &refusal{starlingv1.CloseCode_SESSION_GONE, reply.Message}
 	}
-	e.shard, e.generation = shardOf(current.Shard), reply.Generation
+	e.shard, e.generation, e.attachment = shardOf(current.Shard), reply.Generation, reply.Attachment
 	return nil
 }
 
@@ -230,7 +231,7 @@ func (g *Gateway) attach(ctx context.Context, e *entry, s *session) (*clusterv1.
 	reply, shard, err := g.ask(ctx, e.shard, func(c *clusterv1.Control) {
 		c.Kind = &clusterv1.Control_Attach{Attach: &clusterv1.Attach{
 			Session: uint64(e.id), Participant: e.who.Participant, Gateway: g.config.Node, Scopes: e.who.Scopes,
-			Resume: e.resumed, LastNumber: e.hello.LastNumber, Pose: e.pose, Attributes: e.hello.Attributes, Generation: e.generation}}
+			Resume: e.resumed, LastNumber: e.hello.LastNumber, Pose: e.pose, Attributes: e.hello.Attributes, Generation: e.generation, Attachment: e.attachment}}
 	})
 	if err != nil {
 		return nil, err
@@ -246,6 +247,8 @@ func (g *Gateway) attach(ctx context.Context, e *entry, s *session) (*clusterv1.
 
 func notAttached(e *entry, reply *clusterv1.ControlReply) error {
 	switch {
+	case e.resumed && reply.Code == starlingv1.Code_FORBIDDEN:
+		return &refusal{starlingv1.CloseCode_FENCED, "the session was resumed over another connection"}
 	case e.resumed:
 		return &refusal{starlingv1.CloseCode_SESSION_GONE, "nothing left to resume: open a new session"}
 	case reply.Code == starlingv1.Code_INVALID:

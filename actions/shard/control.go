@@ -47,6 +47,9 @@ func (s *Shard) attach(now time.Time, in *clusterv1.Attach) *clusterv1.ControlRe
 		if x.participant != in.Participant {
 			return refusal(starlingv1.Code_FORBIDDEN, "the session is another participant's")
 		}
+		if in.Attachment < x.attachment {
+			return refusal(starlingv1.Code_FORBIDDEN, "the session was resumed elsewhere since")
+		}
 		s.bind(now, x, in)
 		return s.attached(x, in.LastNumber)
 	}
@@ -66,12 +69,12 @@ func (s *Shard) attach(now time.Time, in *clusterv1.Attach) *clusterv1.ControlRe
 // bind makes in's gateway the session's.
 func (s *Shard) bind(now time.Time, x *session, in *clusterv1.Attach) {
 	x.renewed = now
-	if x.gateway == in.Gateway {
+	if x.gateway == in.Gateway && x.attachment == in.Attachment {
 		return
 	}
-	x.gateway = in.Gateway
+	x.gateway, x.attachment = in.Gateway, in.Attachment
 	x.lastBatch = s.open.sequence
-	s.open.record.SessionsOpened = append(s.open.record.SessionsOpened, &clusterv1.SessionOpened{Session: uint64(x.id), Gateway: x.gateway})
+	s.open.record.SessionsOpened = append(s.open.record.SessionsOpened, &clusterv1.SessionOpened{Session: uint64(x.id), Gateway: x.gateway, Attachment: x.attachment})
 	s.open.dirty = true
 }
 
@@ -115,7 +118,7 @@ func (s *Shard) mayOpen(in *clusterv1.Attach) (Pose, world.Cell, *clusterv1.Cont
 func (s *Shard) openSession(now time.Time, in *clusterv1.Attach, pose Pose, cell world.Cell) *session {
 	x := &session{
 		id: world.SessionID(in.Session), participant: in.Participant, scopes: in.Scopes, gateway: in.Gateway,
-		generation: in.Generation, moves: 1, renewed: now, lastBatch: s.open.sequence,
+		generation: in.Generation, attachment: in.Attachment, moves: 1, renewed: now, lastBatch: s.open.sequence,
 	}
 	c := s.begin(now, nil, time.Time{})
 	attributes := in.Attributes

@@ -86,7 +86,7 @@ func (s *Shard) departSession(x *session, to world.ShardID) {
 func (x *session) record() *clusterv1.SessionOpened {
 	opened := &clusterv1.SessionOpened{
 		Session: uint64(x.id), Participant: x.participant, Gateway: x.gateway, Scopes: x.scopes,
-		Last: x.last, Generation: x.generation, Moves: x.moves,
+		Last: x.last, Generation: x.generation, Moves: x.moves, Attachment: x.attachment,
 	}
 	if x.avatar != nil {
 		opened.Avatar = uint64(x.avatar.id)
@@ -190,6 +190,7 @@ func (s *Shard) admitSession(now time.Time, opened *clusterv1.SessionOpened) {
 	s.open.record.SessionsOpened = append(s.open.record.SessionsOpened, &clusterv1.SessionOpened{
 		Session: opened.Session, Participant: opened.Participant, Avatar: opened.Avatar, Gateway: opened.Gateway, Scopes: opened.Scopes,
 		Last: opened.Last, Remembered: opened.Remembered, Arrived: true, Generation: opened.Generation, Moves: opened.Moves,
+		Attachment: opened.Attachment,
 	})
 	s.register(x, false)
 	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true, Cell: uint64(x.avatar.cell), Moves: x.moves}
@@ -201,6 +202,7 @@ func sessionFrom(opened *clusterv1.SessionOpened) *session {
 	x := &session{
 		id: world.SessionID(opened.GetSession()), participant: opened.GetParticipant(), scopes: opened.GetScopes(),
 		gateway: opened.GetGateway(), generation: opened.GetGeneration(), moves: opened.GetMoves(), last: opened.GetLast(),
+		attachment: opened.GetAttachment(),
 	}
 	for _, r := range opened.GetRemembered() {
 		if r.GetOutcome() != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/world"
 	"github.com/starling-vr/starling/world/hex"
 )
@@ -93,3 +94,101 @@ func TestABusyOutboxRecoversFromOneLostParcel(t *testing.T) {
 	}
 }
 
+func attach(s *shard.Shard, now time.Time, gateway string, session, attachment uint64, resume bool) *clusterv1.ControlReply {
+	s.Control(now, gateway, &clusterv1.Control{Request: 77, Kind: &clusterv1.Control_Attach{Attach: &clusterv1.Attach{
+		Session: session, Participant: "ann", Gateway: gateway, Pose: pose(middle), Resume: resume, Attachment: attachment}}})
+	for _, tell := range settled(s, now) {
+		if tell.Reply.GetRequest() == 77 {
+			return tell.Reply
+		}
+	}
+	return nil
+}
+
+// A gateway that stood still asks once more, after the client resumed elsewhere.
+// Guards against binding the session back to it: the outcomes would go there,
+// and the session would end for want of renewals though its client is there.
+func TestALateAttachDoesNotTakeTheSessionBack(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	id := homeOf(t, middle)
+	s := newShard(id, shard.Limits{})
+	var entries []world.Entry
+	keep := func() {
+		if b, ok := s.Seal(now); ok {
+			entries = append(entries, world.Entry{Epoch: 1, Sequence: b.Sequence, Data: b.Data})
+			s.Committed()
+			s.Told()
+		}
+	}
+	for _, a := range []struct {
+		gateway    string
+		attachment uint64
+	}{{"first", 10}, {"second", 20}} {
+		s.Control(now, a.gateway, &clusterv1.Control{Kind: &clusterv1.Control_Attach{Attach: &clusterv1.Attach{
+			Session: 7, Participant: "ann", Gateway: a.gateway, Pose: pose(middle), Attachment: a.attachment}}})
+		keep()
+	}
+	s.Immediate(nil)
+	check := func() {
+		t.Helper()
+		if reply := attach(s, now, "first", 7, 10, true); reply.GetCode() != starlingv1.Code_FORBIDDEN {
+			t.Fatalf("the late Attach was answered %v", reply)
+		}
+		s.Act(now, &shard.Act{Gateway: "second", Session: 7, Act: &starlingv1.Act{Number: 1, Function: &starlingv1.Act_Speak{
+			Speak: &starlingv1.Speak{What: &starlingv1.Speak_Text{Text: "hello"}}}}})
+		for _, tell := range settled(s, now) {
+			if tell.Outcome != nil && tell.Gateway == "second" {
+				return
+			}
+		}
+		t.Error("the outcome did not go to the second gateway")
+	}
+	loaded, err := shard.Load(shard.Config{Shard: id, Map: world.DefaultShardMap(), Functions: functions(), NewID: func() uint64 { return 5 }},
+		world.Tail{Epoch: 2, Claim: 2, Sequence: uint64(len(entries))}, 0, nil, entries, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check()
+	s = loaded
+	check()
+}
+
+// Guards against telling a client that its session is gone while the news of
+// where it lives is on its way to the register.
+func TestResumingASessionThatHasJustOpenedWaitsForItsRegistration(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	register := newShard(shard.RegisterOf("ann"), shard.Limits{})
+	claim := func(resume bool) *clusterv1.ControlReply {
+		register.Control(now, "gateway", &clusterv1.Control{Kind: &clusterv1.Control_Claim{Claim: &clusterv1.Claim{Participant: "ann", Session: 7, Resume: resume}}})
+		return settled(register, now)[0].Reply
+	}
+	first := claim(false)
+	if reply := claim(true); reply.Code != starlingv1.Code_UNAVAILABLE {
+		t.Errorf("right after the claim: %v", reply)
+	}
+	register.Parcel(now, &clusterv1.ParcelEnvelope{Source: shard.ShardMessage(homeOf(t, middle)), Outgoing: &clusterv1.Outgoing{
+		Number: 1, Target: shard.ShardMessage(register.ID()), Parcel: &clusterv1.Parcel{Is: &clusterv1.Parcel_Registration{Registration: &clusterv1.Registration{
+			Participant: "ann", Session: 7, Generation: first.Generation, Moves: 1, Shard: shard.ShardMessage(homeOf(t, middle))}}}}})
+	settled(register, now)
+	second, third := claim(true), claim(true)
+	if second.Code != starlingv1.Code_APPLIED || second.Registration.Shard == nil {
+		t.Errorf("once registered: %v", second)
+	}
+	if !(first.Attachment < second.Attachment && second.Attachment < third.Attachment) {
+		t.Errorf("attachments %d, %d, %d do not grow", first.Attachment, second.Attachment, third.Attachment)
+	}
+}
+
+// Guards against promising for ever a session that was claimed and never opened.
+func TestASessionThatWasNeverOpenedIsGoneInTheEnd(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	register := newShard(shard.RegisterOf("ann"), shard.Limits{})
+	for _, resume := range []bool{false, true} {
+		register.Control(now, "gateway", &clusterv1.Control{Kind: &clusterv1.Control_Claim{Claim: &clusterv1.Claim{Participant: "ann", Session: 7, Resume: resume}}})
+		reply := settled(register, now)[0].Reply
+		if resume && reply.Code != starlingv1.Code_NO_SUCH_ENTITY {
+			t.Errorf("after a long while: %v", reply)
+		}
+		now = now.Add(time.Minute)
+	}
+}

@@ -20,12 +20,13 @@ func (s *Shard) claim(now time.Time, in *clusterv1.Claim) *clusterv1.ControlRepl
 	if RegisterOf(in.GetParticipant()) != s.id {
 		return refusal(starlingv1.Code_INVALID, "the participant is in another part of the register")
 	}
+	s.attachments = max(s.attachments+1, uint64(now.UnixMicro())) // grows even if another owner gave the one before
 	if in.Resume {
-		return s.resumeClaim(in)
+		return s.resumeClaim(now, in)
 	}
 	r := s.registrations[in.Participant]
 	if r != nil && r.message.Session == in.Session && !r.message.Gone {
-		return claimed(r.message.Generation, r.before)
+		return s.claimed(r.message.Generation, r.before)
 	}
 	var was *clusterv1.Registration
 	if r != nil {
@@ -41,21 +42,21 @@ func (s *Shard) claim(now time.Time, in *clusterv1.Claim) *clusterv1.ControlRepl
 	if was != nil && !was.Gone && was.Shard != nil {
 		s.supersede(was, next)
 	}
-	return claimed(next.Generation, was)
+	return s.claimed(next.Generation, was)
 }
 
 // claimed answers a claim. The registration tells what was before; one that is
 // gone says that nothing was.
-func claimed(generation uint64, was *clusterv1.Registration) *clusterv1.ControlReply {
+func (s *Shard) claimed(generation uint64, was *clusterv1.Registration) *clusterv1.ControlReply {
 	before := &clusterv1.Registration{Participant: was.GetParticipant(), Gone: true}
 	if was != nil {
 		before.Session, before.Moves, before.Shard, before.Gone = was.Session, was.Moves, was.Shard, was.Gone
 	}
 	before.Generation = generation
-	return &clusterv1.ControlReply{Code: starlingv1.Code_APPLIED, Registration: before, Generation: generation}
+	return &clusterv1.ControlReply{Code: starlingv1.Code_APPLIED, Registration: before, Generation: generation, Attachment: s.attachments}
 }
 
-func (s *Shard) resumeClaim(in *clusterv1.Claim) *clusterv1.ControlReply {
+func (s *Shard) resumeClaim(now time.Time, in *clusterv1.Claim) *clusterv1.ControlReply {
 	r := s.registrations[in.Participant]
 	switch {
 	case r == nil || r.message.Session == in.Session && r.message.Gone:
@@ -68,8 +69,14 @@ func (s *Shard) resumeClaim(in *clusterv1.Claim) *clusterv1.ControlReply {
 		reply := refusal(starlingv1.Code_FORBIDDEN, "a newer session of the participant took over")
 		reply.Registration = r.message
 		return reply
+	case r.message.Shard == nil && (r.since.IsZero() || now.Sub(r.since) < s.limits.Resume):
+		return refusal(starlingv1.Code_UNAVAILABLE, "the session is being opened")
+	case r.message.Shard == nil:
+		return refusal(starlingv1.Code_NO_SUCH_ENTITY, "the session was never opened")
 	}
-	return &clusterv1.ControlReply{Code: starlingv1.Code_APPLIED, Registration: r.message, Generation: r.message.Generation}
+	return &clusterv1.ControlReply{
+		Code: starlingv1.Code_APPLIED, Registration: r.message, Generation: r.message.Generation, Attachment: s.attachments,
+	}
 }
 
 func (s *Shard) setRegistration(now time.Time, m *clusterv1.Registration) {

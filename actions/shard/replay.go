@@ -124,7 +124,7 @@ func (s *Shard) readSteps(in world.Cell, steps *starlingv1.Steps) map[world.Enti
 func (s *Shard) replayOpened(opened *clusterv1.SessionOpened) {
 	id := world.SessionID(opened.GetSession())
 	if x := s.sessions[id]; x != nil && opened.Participant == "" {
-		x.gateway = opened.Gateway
+		x.gateway, x.attachment = opened.Gateway, opened.Attachment
 		return
 	}
 	x := sessionFrom(opened)

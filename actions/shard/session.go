@@ -27,7 +27,8 @@ type session struct {
 	gateway     string
 	generation  uint64
 	moves       uint32
-	spawned     int // entities here that it spawned
+	attachment  uint64 // of the last Attach: one from a gateway that was overtaken is refused
+	spawned     int    // entities here that it spawned
 	last        uint64
 	remembered  outcomes
 	lastBatch   uint64    // the last batch that says something of it

@@ -46,6 +46,7 @@ type Shard struct {
 	outboxes      map[world.ShardID]*outbox
 	watermarks    map[world.ShardID]*watermark
 	registrations map[string]*registration
+	attachments   uint64 // the last number that the register gave to a claim
 	transits      map[world.EntityID]*transit
 	place         *clusterv1.PlaceChange // of a place's shard; nil: never created
 	strangers     map[world.SessionID]*stranger

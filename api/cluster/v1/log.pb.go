@@ -332,11 +332,12 @@ type SessionOpened struct {
 	Avatar        uint64                 `protobuf:"fixed64,3,opt,name=avatar,proto3" json:"avatar,omitempty"`
 	Gateway       string                 `protobuf:"bytes,4,opt,name=gateway,proto3" json:"gateway,omitempty"` // the gateway it is attached to
 	Scopes        []string               `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	Last          uint64                 `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`             // number of the last final outcome
-	Remembered    []*SessionOutcome      `protobuf:"bytes,7,rep,name=remembered,proto3" json:"remembered,omitempty"`  // newest last, at most 64
-	Arrived       bool                   `protobuf:"varint,8,opt,name=arrived,proto3" json:"arrived,omitempty"`       // by hand-over, not by hello
-	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"` // of its registration
-	Moves         uint32                 `protobuf:"varint,10,opt,name=moves,proto3" json:"moves,omitempty"`          // 1 when it opens, one more with each hand-over
+	Last          uint64                 `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`              // number of the last final outcome
+	Remembered    []*SessionOutcome      `protobuf:"bytes,7,rep,name=remembered,proto3" json:"remembered,omitempty"`   // newest last, at most 64
+	Arrived       bool                   `protobuf:"varint,8,opt,name=arrived,proto3" json:"arrived,omitempty"`        // by hand-over, not by hello
+	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`  // of its registration
+	Moves         uint32                 `protobuf:"varint,10,opt,name=moves,proto3" json:"moves,omitempty"`           // 1 when it opens, one more with each hand-over
+	Attachment    uint64                 `protobuf:"varint,11,opt,name=attachment,proto3" json:"attachment,omitempty"` // of the last Attach: earlier ones are refused
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -437,6 +438,13 @@ func (x *SessionOpened) GetGeneration() uint64 {
 func (x *SessionOpened) GetMoves() uint32 {
 	if x != nil {
 		return x.Moves
+	}
+	return 0
+}
+
+func (x *SessionOpened) GetAttachment() uint64 {
+	if x != nil {
+		return x.Attachment
 	}
 	return 0
 }
@@ -1701,7 +1709,7 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\tOwnership\x12\x16\n" +
 	"\x06entity\x18\x01 \x01(\x06R\x06entity\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x18\n" +
-	"\asession\x18\x03 \x01(\x06R\asession\"\xbe\x02\n" +
+	"\asession\x18\x03 \x01(\x06R\asession\"\xde\x02\n" +
 	"\rSessionOpened\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x16\n" +
@@ -1717,7 +1725,10 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"generation\x18\t \x01(\x04R\n" +
 	"generation\x12\x14\n" +
 	"\x05moves\x18\n" +
-	" \x01(\rR\x05moves\"Z\n" +
+	" \x01(\rR\x05moves\x12\x1e\n" +
+	"\n" +
+	"attachment\x18\v \x01(\x04R\n" +
+	"attachment\"Z\n" +
 	"\x0eSessionOutcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12.\n" +
 	"\aoutcome\x18\x02 \x01(\v2\x14.starling.v1.OutcomeR\aoutcome\"\xfb\x01\n" +

@@ -311,6 +311,11 @@ func (m *SessionOpened) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Attachment != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Attachment))
+		i--
+		dAtA[i] = 0x58
+	}
 	if m.Moves != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Moves))
 		i--
@@ -1742,6 +1747,9 @@ func (m *SessionOpened) SizeVT() (n int) {
 	if m.Moves != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Moves))
 	}
+	if m.Attachment != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Attachment))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3117,6 +3125,25 @@ func (m *SessionOpened) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Moves |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attachment", wireType)
+			}
+			m.Attachment = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Attachment |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -931,7 +931,8 @@ type Attach struct {
 	LastNumber    uint64                 `protobuf:"varint,6,opt,name=last_number,json=lastNumber,proto3" json:"last_number,omitempty"`
 	Pose          *v1.Pose               `protobuf:"bytes,7,opt,name=pose,proto3" json:"pose,omitempty"`
 	Attributes    *v1.Attributes         `protobuf:"bytes,8,opt,name=attributes,proto3" json:"attributes,omitempty"`
-	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"` // of the registration
+	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`  // of the registration
+	Attachment    uint64                 `protobuf:"varint,10,opt,name=attachment,proto3" json:"attachment,omitempty"` // of the Claim's reply: an Attach that was overtaken by a later one is refused
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1025,6 +1026,13 @@ func (x *Attach) GetAttributes() *v1.Attributes {
 func (x *Attach) GetGeneration() uint64 {
 	if x != nil {
 		return x.Generation
+	}
+	return 0
+}
+
+func (x *Attach) GetAttachment() uint64 {
+	if x != nil {
+		return x.Attachment
 	}
 	return 0
 }
@@ -1173,6 +1181,7 @@ type ControlReply struct {
 	Attached      *Attached              `protobuf:"bytes,6,opt,name=attached,proto3" json:"attached,omitempty"`
 	Place         *v1.Place              `protobuf:"bytes,7,opt,name=place,proto3" json:"place,omitempty"`
 	Generation    uint64                 `protobuf:"varint,8,opt,name=generation,proto3" json:"generation,omitempty"` // of Claim: of the session that claimed; give it in Attach.generation
+	Attachment    uint64                 `protobuf:"varint,9,opt,name=attachment,proto3" json:"attachment,omitempty"` // of Claim: grows with each; give it in Attach.attachment
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1259,6 +1268,13 @@ func (x *ControlReply) GetPlace() *v1.Place {
 func (x *ControlReply) GetGeneration() uint64 {
 	if x != nil {
 		return x.Generation
+	}
+	return 0
+}
+
+func (x *ControlReply) GetAttachment() uint64 {
+	if x != nil {
+		return x.Attachment
 	}
 	return 0
 }
@@ -2257,7 +2273,7 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\x05Claim\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
-	"\x06resume\x18\x03 \x01(\bR\x06resume\"\xaf\x02\n" +
+	"\x06resume\x18\x03 \x01(\bR\x06resume\"\xcf\x02\n" +
 	"\x06Attach\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x18\n" +
@@ -2272,13 +2288,17 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"attributes\x12\x1e\n" +
 	"\n" +
 	"generation\x18\t \x01(\x04R\n" +
-	"generation\"C\n" +
+	"generation\x12\x1e\n" +
+	"\n" +
+	"attachment\x18\n" +
+	" \x01(\x04R\n" +
+	"attachment\"C\n" +
 	"\x05Fence\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\"\"\n" +
 	"\x06Detach\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\"\v\n" +
-	"\tPlaceInfo\"\xee\x02\n" +
+	"\tPlaceInfo\"\x8e\x03\n" +
 	"\fControlReply\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x06R\arequest\x12%\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x11.starling.v1.CodeR\x04code\x12\x18\n" +
@@ -2289,7 +2309,10 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\x05place\x18\a \x01(\v2\x12.starling.v1.PlaceR\x05place\x12\x1e\n" +
 	"\n" +
 	"generation\x18\b \x01(\x04R\n" +
-	"generation\"\xce\x01\n" +
+	"generation\x12\x1e\n" +
+	"\n" +
+	"attachment\x18\t \x01(\x04R\n" +
+	"attachment\"\xce\x01\n" +
 	"\bAttached\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x16\n" +
 	"\x06avatar\x18\x02 \x01(\x06R\x06avatar\x12\x1f\n" +

@@ -1064,6 +1064,11 @@ func (m *Attach) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Attachment != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Attachment))
+		i--
+		dAtA[i] = 0x50
+	}
 	if m.Generation != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Generation))
 		i--
@@ -1283,6 +1288,11 @@ func (m *ControlReply) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Attachment != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Attachment))
+		i--
+		dAtA[i] = 0x48
 	}
 	if m.Generation != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Generation))
@@ -2735,6 +2745,9 @@ func (m *Attach) SizeVT() (n int) {
 	if m.Generation != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Generation))
 	}
+	if m.Attachment != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Attachment))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2813,6 +2826,9 @@ func (m *ControlReply) SizeVT() (n int) {
 	}
 	if m.Generation != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Generation))
+	}
+	if m.Attachment != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Attachment))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5369,6 +5385,25 @@ func (m *Attach) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attachment", wireType)
+			}
+			m.Attachment = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Attachment |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5845,6 +5880,25 @@ func (m *ControlReply) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Generation |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attachment", wireType)
+			}
+			m.Attachment = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Attachment |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
