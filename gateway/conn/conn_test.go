@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,43 @@ func TestBatches(t *testing.T) {
 }
 
 // masked is a client's frame.
+// Wherever the network cuts a burst, between the header and the payload of a
+// message too: every message comes whole, once, in order.
+func TestBurstsCutAnywhere(t *testing.T) {
+	s := serve(t, conn.Options{}, false)
+	ws, _ := s.dial(t, conn.JSONSubprotocol)
+	wanted := []string{"first", "the second", "3", "and the fourth"}
+	var burst []byte
+	var ends []int
+	for _, m := range wanted {
+		burst = append(burst, masked(websocket.TextMessage, []byte(m))...)
+		ends = append(ends, len(burst))
+	}
+	for cut := 1; cut < len(burst); cut++ {
+		var got []string
+		receive := func(n int) {
+			for len(got) < n {
+				got = append(got, <-s.receiver.messages...)
+			}
+		}
+		if _, err := ws.NetConn().Write(burst[:cut]); err != nil {
+			t.Fatal(err)
+		}
+		whole := 0
+		for whole < len(ends) && ends[whole] <= cut {
+			whole++
+		}
+		receive(whole)
+		if _, err := ws.NetConn().Write(burst[cut:]); err != nil {
+			t.Fatal(err)
+		}
+		receive(len(wanted))
+		if !slices.Equal(got, wanted) {
+			t.Fatalf("cut at %d of %d: received %q", cut, len(burst), got)
+		}
+	}
+}
+
 func masked(opcode int, payload []byte) []byte {
 	frame := []byte{0x80 | byte(opcode), 0x80 | byte(len(payload))}
 	if len(payload) > 125 {

@@ -20,6 +20,7 @@ type batch struct {
 	bytes    []byte
 	ends     []int
 	start    int // of the message that is being read, or that comes next
+	filling  bool
 	payloads [][]byte
 }
 
@@ -30,6 +31,7 @@ const maxPooledBatch = 64 << 10
 
 // fill reads one message.
 func (b *batch) fill(r io.Reader) error {
+	b.filling = true
 	for {
 		if len(b.bytes) == cap(b.bytes) {
 			b.bytes = append(b.bytes, 0)[:len(b.bytes)]
@@ -47,6 +49,7 @@ func (b *batch) fill(r io.Reader) error {
 }
 
 func (b *batch) complete() {
+	b.filling = false
 	if len(b.ends) == 0 && b.start > 0 { // the ones before were delivered meanwhile
 		b.bytes = b.bytes[:copy(b.bytes, b.bytes[b.start:])]
 		b.start = 0
@@ -130,7 +133,7 @@ func (c *socket) deliver() {
 	}
 	clear(b.payloads)
 	b.ends, b.start = b.ends[:0], start
-	if len(b.bytes) == start {
+	if len(b.bytes) == start && !b.filling { // fill reads into it behind these messages
 		c.batch = nil
 		if cap(b.bytes) <= maxPooledBatch {
 			b.bytes, b.start = b.bytes[:0], 0
