@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"math"
 	"time"
 
 	"github.com/starling-vr/starling/actions/shard"
@@ -19,7 +20,8 @@ func move(c *shard.Call) shard.Result {
 		return moveOther(c, id, pose)
 	}
 	me := c.Actor()
-	if metres := me.Pose().Distance(pose.Position); metres > 0 {
+	// Between the map and a place there is no distance: SetPose says so.
+	if metres := me.Pose().Distance(pose.Position); metres > 0 && !math.IsInf(metres, 1) {
 		if no, refused := mayMove(c, me, metres, in.Relocate); refused {
 			return no
 		}

@@ -49,7 +49,7 @@ func TestPlace(t *testing.T) {
 	ann.must(moveTo(starling.LocalPosition(-80, 0, 1)))
 	bob.sees("ann far west", ann.Session().Avatar, func(e starling.Entity) bool { return e.Pose.GetPosition().GetLocal().GetEast() == -80 })
 	ann.refused(moveTo(starling.LocalPosition(101, 0, 0)), starlingv1.Code_OUTSIDE_PLACE)
-	ann.refused(moveTo(starling.LocalPosition(0, 0, 5000)), starlingv1.Code_OUTSIDE_PLACE)
+	ann.refused(moveTo(starling.LocalPosition(0, 0, 400)), starlingv1.Code_OUTSIDE_PLACE)
 	ann.refused(moveTo(centre.position()), starlingv1.Code_INVALID) // of the map
 	host.refused(moveTo(starling.LocalPosition(1, 1, 0)), starlingv1.Code_INVALID)
 
