@@ -128,11 +128,26 @@ func (s *served) compare(batch shard.Sealed, found world.Holder) (written bool, 
 		return true, nil
 	case ours && found.Sequence == mine.Sequence:
 		return false, nil
-	case (&world.ForeignTailError{Expect: mine, Found: found}).Behind():
+	case (&world.ForeignTailError{Expect: mine, Found: found}).Behind() && s.precedes(found.Tail):
 		return false, s.claimAgain(mine)
 	}
 	s.host.metrics.fenced.Inc()
 	return false, errDropped
+}
+
+// precedes says whether a tail that the store went back to is part of this
+// shard's history as it is here. Another owner may have claimed a store that
+// went back, and told of what it wrote there: nothing is to be put on top of that.
+func (s *served) precedes(found world.Tail) bool {
+	if found == (world.Tail{}) || found.Epoch == s.before.Epoch && found.Claim == s.before.Claim && found.Sequence <= s.before.Sequence {
+		return true
+	}
+	for _, claim := range s.claims {
+		if found.Epoch == claim.Epoch && found.Claim == claim.Claim {
+			return true
+		}
+	}
+	return false
 }
 
 // claimAgain gives a store that lost the end of the log that end back, under a
@@ -167,7 +182,7 @@ func (s *served) reclaimStep(mine world.Tail, claim uint64) (world.Tail, error) 
 	switch {
 	case err != nil:
 		return world.Tail{}, err
-	case holder.Epoch > mine.Epoch && holder.Claim != claim:
+	case holder.Claim != claim && (holder.Epoch > mine.Epoch || !s.precedes(holder.Tail)):
 		s.host.metrics.fenced.Inc()
 		return world.Tail{}, errDropped
 	case holder.Claim != claim:
@@ -186,6 +201,7 @@ func (s *served) reclaimStep(mine world.Tail, claim uint64) (world.Tail, error) 
 
 func (s *served) reclaimed(tail world.Tail) {
 	s.host.metrics.reclaims.Inc()
+	s.claims = append(s.claims, tail)
 	s.host.options.Logger.Warn("the store had lost the end of a shard's log; it was written again", "shard", s.id.String(), "epoch", tail.Epoch)
 	s.mu.Lock()
 	s.machine.Reclaimed(tail)

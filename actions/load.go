@@ -96,6 +96,11 @@ func (s *served) claim() (*shard.Shard, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.claims = append(s.claims[:0], tail)
+	s.kept = s.kept[:0]
+	for _, entry := range entries[max(0, len(entries)-s.host.options.KeptBatches):] {
+		s.kept = append(s.kept, shard.Sealed{Sequence: entry.Sequence, Data: entry.Data})
+	}
 	return shard.Load(s.config(), tail, at, snapshot, entries, s.host.options.Clock())
 }
 
@@ -174,6 +179,7 @@ func (s *served) askHolder() error {
 	if err != nil {
 		return err
 	}
+	s.before = holder.Tail
 	if s.id.IsPlace() && holder.Epoch == 0 && !s.hasParcel() {
 		return errNeverMade
 	}

@@ -44,6 +44,8 @@ type served struct {
 	lost    atomic.Bool // another's by now: see Host.Verify
 
 	kept          []shard.Sealed               // the last committed batches
+	before        world.Tail                   // whose history the first claim went on with
+	claims        []world.Tail                 // as they were made, since it was loaded
 	sinceSnapshot struct{ batches, bytes int } // under mu
 	due           *dueSnapshot                 // under mu
 	writing       atomic.Bool                  // a snapshot

@@ -1,0 +1,69 @@
+package actions_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/starling-vr/starling/actions"
+	"github.com/starling-vr/starling/actions/shard"
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/world/memory"
+)
+
+// The store goes back to before the claim, and another owner takes the shard
+// from there. Guards against an owner with a higher epoch that puts the end of
+// its own history on top of the other one's.
+func TestAStoreThatWentBackAndWasClaimedByAnotherIsTheOthers(t *testing.T) {
+	store := memory.New()
+	empty := store.Capture()
+	id, _ := shardAt(t, taipei)
+	if _, err := store.Claim(context.Background(), id, "long ago", 1, 5); err != nil {
+		t.Fatal(err)
+	}
+	first := newBench(t, func(o *actions.Options) { o.Log, o.RetainAll = store, true })
+	first.attach(t, id, 7, geoPose(taipei))
+	for number := uint64(1); number <= 5; number++ {
+		first.act(t, id, 7, speak(number, "hello"))
+	}
+	store.Restore(empty)
+	second := newBench(t, func(o *actions.Options) { o.Log, o.RetainAll, o.Node = store, true, "owner-2" })
+	second.attach(t, id, 8, geoPose(taipei))
+	second.act(t, id, 8, speak(1, "hello"))
+	first.Act(first.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: 7, Act: speak(6, "lost")})
+	waitFor(t, "the shard to be dropped", func() bool {
+		for _, s := range first.Shards() {
+			if s.Shard == id && s.Epoch == 7 {
+				return false
+			}
+		}
+		return true
+	})
+	for number := uint64(1); number <= 6; number++ {
+		if logged(t, store, id, 7, number) != 0 {
+			t.Errorf("action %d is in the other owner's log", number)
+		}
+	}
+}
+
+// Guards against an owner that cannot give back what the one before it wrote.
+func TestAStoreThatLosesTheEndRightAfterATakeOverGetsItBack(t *testing.T) {
+	store := memory.New()
+	id, _ := shardAt(t, taipei)
+	first := newBench(t, func(o *actions.Options) { o.Log, o.RetainAll = store, true })
+	first.attach(t, id, 7, geoPose(taipei))
+	first.act(t, id, 7, speak(1, "hello"))
+	earlier := store.Capture()
+	first.act(t, id, 7, speak(2, "hello"))
+	second := newBench(t, func(o *actions.Options) { o.Log, o.RetainAll, o.Node = store, true, "owner-2" })
+	second.act(t, id, 7, speak(3, "hello"))
+	store.Restore(earlier)
+	if out := second.act(t, id, 7, speak(4, "hello")); out.Code != starlingv1.Code_APPLIED {
+		t.Errorf("%v", out)
+	}
+	for number := uint64(1); number <= 4; number++ {
+		if n := logged(t, store, id, 7, number); n != 1 {
+			t.Errorf("action %d is %d times in the log", number, n)
+		}
+	}
+}
