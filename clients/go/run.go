@@ -237,6 +237,7 @@ func sessionOf(w *starlingv1.Welcome) Session {
 // read takes messages until the connection ends.
 func (c *Client) read(w *wire) error {
 	tidied := time.Now()
+	graced := tidied.Add(graceTime) // then cells of an earlier connection go, with the next pong at the latest
 	for {
 		var m starlingv1.ServerMessage
 		if err := w.read(&m); err != nil {
@@ -249,7 +250,11 @@ func (c *Client) read(w *wire) error {
 		if err := c.message(w, &m, now); err != nil {
 			return err
 		}
-		if now.Sub(tidied) >= tidyInterval {
+		over := !graced.IsZero() && !now.Before(graced)
+		if over {
+			graced = time.Time{}
+		}
+		if over || now.Sub(tidied) >= tidyInterval {
 			tidied = now
 			for _, change := range c.view.tidy(now, c.options.OnChange != nil) {
 				c.options.OnChange(change)
