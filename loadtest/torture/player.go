@@ -24,7 +24,8 @@ type player struct {
 	client  *starling.Client
 	record  *check.Client
 	gone    atomic.Bool
-	gateway int // next to connect to
+	refused atomic.Pointer[starlingv1.Outcome] // the last retryable refusal
+	gateway int                                // next to connect to
 	at      world.Geo
 	goal    world.Geo
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/starling-vr/starling/loadtest/crowd"
 	"github.com/starling-vr/starling/world"
 
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	starling "github.com/starling-vr/starling/clients/go"
 )
 
@@ -34,6 +36,9 @@ type Players struct {
 	Refused atomic.Int64 // for good
 	Unknown atomic.Int64 // no outcome: the session was lost, or the player went away
 	Skipped atomic.Int64 // not asked for: too many unanswered
+
+	mu     sync.Mutex
+	closes map[string]int // connections that ended, by the reason
 }
 
 // square is where they are: about a kilometre, a dozen shards.
@@ -201,6 +206,12 @@ func (one *player) connect(ctx context.Context) error {
 		Token: starling.StaticToken(token), Start: starling.Geographic(one.at.Lat, one.at.Lng, 0), Ring: 1,
 		Name: "torture", URL: one.nextGateway, Reconnect: starling.Backoff{First: 50 * time.Millisecond, Most: time.Second},
 	}
+	options.OnOutcome = func(out *starlingv1.Outcome, _ uint64) {
+		if starling.Retryable(out.Code) {
+			one.refused.Store(out)
+		}
+	}
+	options.OnDisconnect = one.players.disconnected
 	one.record.Hook(&options)
 	one.client, err = starling.Dial(ctx, "", options)
 	return err
@@ -223,4 +234,26 @@ func (p *Players) count(out starling.Outcome) {
 	default:
 		p.Unknown.Add(1)
 	}
+}
+
+// disconnected counts why connections end.
+func (p *Players) disconnected(err error) {
+	reason := "broken"
+	var closed *starling.CloseError
+	if errors.As(err, &closed) {
+		reason = closed.Code.String()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closes == nil {
+		p.closes = make(map[string]int)
+	}
+	p.closes[reason]++
+}
+
+// Closes gives how many connections ended, by the reason.
+func (p *Players) Closes() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.closes)
 }

@@ -27,9 +27,11 @@ type Report struct {
 	InFlight     int // actions without an outcome at the fault
 	Crossing     Crossing
 	Reconnects   int
-	Absent       int // players who went away and did not come back
-	Idle         int // shards of a lost owner where nobody did anything
-	Gaps         int // chains of frames that a client found broken
+	LostSessions int            // clients that had to open a new session
+	Closes       map[string]int // connections that ended, by the reason
+	Absent       int            // players who went away and did not come back
+	Idle         int            // shards of a lost owner where nobody did anything
+	Gaps         int            // chains of frames that a client found broken
 
 	TakeOver    Spread        // from the fault to the first commit of each shard under its new owner
 	HandOver    Spread        // pause of each shard that was handed over, as its owner measured it
@@ -83,6 +85,9 @@ func (r *Report) String() string {
 	line := fmt.Sprintf("%s seed=%d participants=%d rate=%.0f/s sent=%d applied=%d refused=%d unknown=%d skipped=%d in-flight=%d crossing=%.1f%% (cells %d shards %d forwarded %d of %d) longest-wait=%dms reconnects=%d gaps=%d",
 		r.Scenario, r.Seed, r.Participants, r.Rate, r.Sent, r.Applied, r.Refused, r.Unknown, r.Skipped, r.InFlight, 100*r.Crossing.Share(),
 		r.Crossing.Cells, r.Crossing.Shards, r.Crossing.Forwarded, r.Crossing.Actions, r.LongestWait.Milliseconds(), r.Reconnects, r.Gaps)
+	if len(r.Closes) > 0 {
+		line += fmt.Sprintf(" closes=%v lost-sessions=%d", r.Closes, r.LostSessions)
+	}
 	if len(r.TakeOver) > 0 {
 		line += " take-over=" + r.TakeOver.String()
 	}
@@ -118,6 +123,7 @@ func (r *Report) count(p *Players, c *Cluster, shards []check.Shard) {
 	r.Sent, r.Applied, r.Refused = p.Sent.Load(), p.Applied.Load(), p.Refused.Load()
 	r.Unknown, r.Skipped = p.Unknown.Load(), p.Skipped.Load()
 	r.Reconnects, r.Gaps = stats.Connections-len(p.all), stats.Gaps
+	r.LostSessions, r.Closes = stats.Sessions-len(p.all), p.Closes()
 	r.LongestWait = p.LongestWait(time.Time{}, time.Time{})
 	r.HandOver = c.handOvers()
 	for i := range shards {

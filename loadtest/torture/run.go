@@ -94,7 +94,7 @@ func (r *Run) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.quiet(ctx); err != nil {
-		return errors.Join(err, r.keep(r.Players.Histories()))
+		return errors.Join(err, r.describeStuck(ctx), r.keep(r.Players.Histories()))
 	}
 	return r.check(ctx)
 }
