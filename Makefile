@@ -29,7 +29,10 @@ generate: ## renew generated code (needs protobuf-compiler and node)
 	./api/generate.sh
 	./clients/js/generate.sh
 
+reference: ## renew the generated pages of docs/reference
+	go generate ./cmd/starling
+
 web: ## rebuild the page of `starling dev` (needs node)
 	./web/build.sh
 
-.PHONY: help dev build test check torture fuzz bench generate web
+.PHONY: help dev build test check torture fuzz bench generate reference web

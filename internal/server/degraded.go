@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 const lookEvery = 250 * time.Millisecond
@@ -49,16 +47,4 @@ func (s *Server) tellDegraded(degraded bool) {
 		message = "the world does not answer now: what you do waits, and may have to be done again"
 	}
 	s.gateway.Degraded(message, !degraded)
-}
-
-func (s *Server) degradedGauge() prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "starling", Subsystem: "server", Name: "degraded",
-		Help: "1 while the store of the region does not answer this process, else 0.",
-	}, func() float64 {
-		if s.degraded.Load() {
-			return 1
-		}
-		return 0
-	})
 }

@@ -92,24 +92,35 @@ func (s *Server) serve(server *http.Server, listener net.Listener) {
 	})
 }
 
-// readyz says whether new clients should be sent here. A shared dependency that
-// fails is not a reason: the peers would be no better.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if !s.ready.Load() {
-		http.Error(w, "starting or stopping", http.StatusServiceUnavailable)
+	ok, why := s.readiness()
+	if !ok {
+		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
-	if s.gateway != nil {
-		if ok, why := s.gateway.Ready(); !ok && !s.degraded.Load() {
-			http.Error(w, why, http.StatusServiceUnavailable)
-			return
-		}
+	_, _ = fmt.Fprintln(w, why)
+}
+
+// readiness says whether new clients should be sent here. A shared dependency
+// that fails is not a reason against it: the peers would be no better.
+func (s *Server) readiness() (ok bool, why string) {
+	if !s.ready.Load() {
+		return false, "starting or stopping"
 	}
 	if s.degraded.Load() {
-		_, _ = fmt.Fprintln(w, "ready, degraded: the store of the region does not answer")
-		return
+		return true, "ready, degraded: the store of the region does not answer"
 	}
-	_, _ = fmt.Fprintln(w, "ready")
+	if ok, why := s.busHealthy(); !ok {
+		return false, why
+	}
+	return true, "ready"
+}
+
+func (s *Server) busHealthy() (ok bool, why string) {
+	if s.gateway == nil || !s.ready.Load() {
+		return true, ""
+	}
+	return s.gateway.Ready()
 }
 
 func profiles() http.Handler {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/starling-vr/starling/actions"
 	"github.com/starling-vr/starling/gateway"
@@ -65,8 +64,8 @@ func Start(ctx context.Context, settings *Settings, o Options) (*Server, error) 
 		return nil, err
 	}
 	inside, cancel := context.WithCancel(context.Background())
-	s := &Server{settings: *settings, log: o.Log, metrics: prometheus.NewRegistry(), cancel: cancel, failed: make(chan error, 2)}
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.degradedGauge())
+	s := &Server{settings: *settings, log: o.Log, cancel: cancel, failed: make(chan error, 2)}
+	s.metrics = newMetrics(s)
 	if err := s.start(ctx, inside, o); err != nil {
 		s.halt()
 		return nil, err
@@ -193,6 +192,9 @@ func (s *Server) Failed() <-chan error { return s.failed }
 
 // Address is where the listener is, host:port.
 func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Metrics are the metrics of the process, as /metrics shows them.
+func (s *Server) Metrics() *prometheus.Registry { return s.metrics }
 
 // PeerAddress is where the other processes, and operators, reach this one.
 func (s *Server) PeerAddress() string { return s.node.Address() }
