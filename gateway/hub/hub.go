@@ -170,6 +170,10 @@ func (h *Hub) private(p privateMessage) {
 		return
 	}
 	c.messages = append(c.messages, p)
+	if len(c.messages) > h.hubs.config.MaxBacklog && !c.full { // they came faster than the hub turns
+		c.queued = true
+		h.flush(c, time.Now())
+	}
 	if len(c.messages) > h.hubs.config.MaxBacklog {
 		h.slowReader(c, "answers pile up unread")
 		return
