@@ -180,7 +180,7 @@ func (s *Shard) detach(now time.Time, gateway string, in *clusterv1.Detach) *clu
 // called inside a run.
 func (s *Shard) end(x *session, why clusterv1.SessionClosed_Why, by cause) {
 	delete(s.sessions, x.id)
-	s.ended[x.id] = x.renewed
+	s.ended[x.id] = ended{x.renewed, why}
 	from := len(s.open.undo)
 	s.action++
 	if x.avatar != nil {

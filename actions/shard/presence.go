@@ -9,12 +9,12 @@ import (
 )
 
 const (
+	// stall is how late a look at who is present may be before it counts as the
+	// process having stood still.
+	stall            = 2 * time.Second
 	digestEvery      = 250 * time.Millisecond
 	digestsPerChange = 3 // a lost digest is made good by the next
 	presenceEvery    = time.Second
-	// unknownFor is how long a gateway must renew a session that is not here
-	// before it is told that it ended: it might be on its way.
-	unknownFor = 5 * time.Second
 )
 
 // Renew keeps sessions present.
@@ -37,18 +37,26 @@ func (s *Shard) renewUnknown(now time.Time, id world.SessionID, gateway string) 
 		s.soon(f.batch, Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{Session: uint64(id), Shard: ShardMessage(f.to), Arrived: true, Moves: f.moves}})
 		return
 	}
+	if was, ok := s.ended[id]; ok {
+		s.sayEnded(id, gateway, was.why)
+		return
+	}
 	since, ok := s.unknown[id]
 	switch {
 	case !ok:
 		if len(s.unknown) < s.limits.Sessions {
 			s.unknown[id] = now
 		}
-	case now.Sub(since) >= unknownFor:
+	case now.Sub(since) >= s.limits.Resume/2: // until then it may be on its way
 		delete(s.unknown, id)
-		s.soon(s.newest(), Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{
-			Session: uint64(id), Shard: ShardMessage(s.id), Ended: true, Why: clusterv1.SessionClosed_ABSENT,
-		}})
+		s.sayEnded(id, gateway, clusterv1.SessionClosed_ABSENT)
 	}
+}
+
+func (s *Shard) sayEnded(id world.SessionID, gateway string, why clusterv1.SessionClosed_Why) {
+	s.soon(s.newest(), Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{
+		Session: uint64(id), Shard: ShardMessage(s.id), Ended: true, Why: why,
+	}})
 }
 
 // TickDue says whether Tick has something to do.
@@ -63,6 +71,9 @@ func (s *Shard) Tick(now time.Time) (digest pubsub.Digest, due bool) {
 		s.expireAll(now)
 	}
 	if !now.Before(s.nextPresence) {
+		if late := now.Sub(s.nextPresence); late > stall {
+			s.forgive(now, late)
+		}
 		s.nextPresence = now.Add(presenceEvery)
 		s.absent(now)
 		s.forget(now)
@@ -95,6 +106,19 @@ func (s *Shard) expireAll(now time.Time) {
 	}
 }
 
+// forgive leaves a time in which this process stood still out of the account of
+// who was renewed when: renewals may wait behind this very tick.
+func (s *Shard) forgive(now time.Time, late time.Duration) {
+	for _, x := range s.sessions {
+		if x.renewed = x.renewed.Add(late); x.renewed.After(now) {
+			x.renewed = now
+		}
+	}
+	for id, since := range s.unknown {
+		s.unknown[id] = since.Add(late)
+	}
+}
+
 // absent ends the sessions that no gateway renewed for the resume time.
 func (s *Shard) absent(now time.Time) {
 	for _, x := range s.sessions {
@@ -118,8 +142,8 @@ func (s *Shard) forget(now time.Time) {
 			s.later(now)
 		}
 	}
-	for id, since := range s.ended {
-		if now.Sub(since) > keep {
+	for id, was := range s.ended {
+		if now.Sub(was.renewed) > keep {
 			delete(s.ended, id)
 		}
 	}

@@ -192,3 +192,57 @@ func TestASessionThatWasNeverOpenedIsGoneInTheEnd(t *testing.T) {
 		now = now.Add(time.Minute)
 	}
 }
+
+func renew(s *shard.Shard, now time.Time, session uint64) (ended *clusterv1.SessionNotice) {
+	s.Renew(now, &clusterv1.Renew{Gateway: "gateway", Sessions: []uint64{session}})
+	for _, tell := range settled(s, now) {
+		if tell.Notice.GetEnded() {
+			ended = tell.Notice
+		}
+	}
+	return ended
+}
+
+// Guards against sending everyone away because the owner itself stood still:
+// the renewals wait behind its first look at who is present.
+func TestTimeInWhichTheOwnerStoodStillEndsNoSession(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	s := newShard(homeOf(t, middle), shard.Limits{})
+	open(s, now, 7, "ann", 0)
+	for range 5 {
+		now = now.Add(time.Second)
+		s.Tick(now)
+	}
+	now = now.Add(10 * time.Minute)
+	s.Tick(now)
+	if s.Statistics().Sessions != 1 {
+		t.Fatal("the session ended while nobody could renew it")
+	}
+	for range 31 {
+		now = now.Add(time.Second)
+		s.Tick(now)
+	}
+	if s.Statistics().Sessions != 0 {
+		t.Error("the session outlived the resume time")
+	}
+}
+
+// Guards against ending the connection of a session that is on its way to this
+// shard, and against leaving one open whose session ended here.
+func TestRenewingASessionThatIsNotHere(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	s := newShard(homeOf(t, middle), shard.Limits{})
+	for range 5 {
+		if notice := renew(s, now, 8); notice != nil {
+			t.Fatalf("it may be on its way, but: %v", notice)
+		}
+		now = now.Add(2 * time.Second)
+	}
+	open(s, now, 7, "ann", 0)
+	settled(s, now)
+	s.Control(now, "gateway", &clusterv1.Control{Kind: &clusterv1.Control_Fence{Fence: &clusterv1.Fence{Session: 7, Participant: "ann"}}})
+	settled(s, now) // the notice is lost
+	if notice := renew(s, now, 7); notice.GetWhy() != clusterv1.SessionClosed_FENCED {
+		t.Errorf("told %v, want that it was fenced", notice)
+	}
+}

@@ -37,6 +37,12 @@ type session struct {
 	pending     *pending  // the action that another shard runs
 }
 
+// ended is what is known of a session that ended here.
+type ended struct {
+	renewed time.Time
+	why     clusterv1.SessionClosed_Why
+}
+
 type waiting struct {
 	Act
 	until time.Time

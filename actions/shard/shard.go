@@ -42,7 +42,7 @@ type Shard struct {
 	cells         map[world.Cell]*cell
 	sessions      map[world.SessionID]*session
 	forwarding    map[world.SessionID]forwarding
-	ended         map[world.SessionID]time.Time // sessions that ended here a short while ago
+	ended         map[world.SessionID]ended // a short while ago
 	outboxes      map[world.ShardID]*outbox
 	watermarks    map[world.ShardID]*watermark
 	registrations map[string]*registration
@@ -78,7 +78,7 @@ func New(config Config, tail world.Tail) *Shard {
 		cells:         make(map[world.Cell]*cell),
 		sessions:      make(map[world.SessionID]*session),
 		forwarding:    make(map[world.SessionID]forwarding),
-		ended:         make(map[world.SessionID]time.Time),
+		ended:         make(map[world.SessionID]ended),
 		outboxes:      make(map[world.ShardID]*outbox),
 		watermarks:    make(map[world.ShardID]*watermark),
 		registrations: make(map[string]*registration),

@@ -58,6 +58,7 @@ type client struct {
 	session  uint64
 	name     string
 	avatar   uint64
+	start    *starlingv1.Pose // each Attach is for the same
 	home     world.ShardID
 	next     uint64
 	asked    []*starlingv1.Act // not yet final, in order
@@ -433,10 +434,10 @@ func (m *simulation) addClient() {
 	at := m.near(60)
 	c := &client{
 		session: m.random.Uint64() | 1, name: fmt.Sprintf("p%d", len(m.clients)), home: m.shardOf(at),
-		next: 1, final: make(map[uint64]*starlingv1.Outcome),
+		next: 1, final: make(map[uint64]*starlingv1.Outcome), start: pose(at),
 	}
 	m.clients = append(m.clients, c)
-	m.attach(c, pose(at))
+	m.attach(c, c.start)
 }
 
 func (m *simulation) attach(c *client, at *starlingv1.Pose) {
@@ -454,7 +455,7 @@ func (m *simulation) attach(c *client, at *starlingv1.Pose) {
 // act makes up an action.
 func (m *simulation) act(c *client) {
 	if !c.attached {
-		m.attach(c, pose(m.near(60)))
+		m.attach(c, c.start)
 		return
 	}
 	if c.over || len(c.asked) >= 5 {
