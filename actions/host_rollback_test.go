@@ -8,6 +8,7 @@ import (
 	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/world/logtest"
 	"github.com/starling-vr/starling/world/memory"
 )
 
@@ -65,5 +66,33 @@ func TestAStoreThatLosesTheEndRightAfterATakeOverGetsItBack(t *testing.T) {
 		if n := logged(t, store, id, 7, number); n != 1 {
 			t.Errorf("action %d is %d times in the log", number, n)
 		}
+	}
+}
+
+// The process stands still between its claim and the end of the loading, and
+// another takes over. Guards against serving the image that was read before.
+func TestAShardThatWasLoadingWhenTheLeaseWasLostIsClaimedAnew(t *testing.T) {
+	store := memory.New()
+	faulty := logtest.NewFaulty(store)
+	b := newBench(t, func(o *actions.Options) { o.Log = faulty })
+	id, cell := shardAt(t, taipei)
+	release := faulty.Hold(logtest.Snapshot)
+	defer release()
+	b.Serve(id)
+	claimed := func(epoch uint32) func() bool {
+		return func() bool {
+			holder, err := store.Tail(context.Background(), id)
+			return err == nil && holder.Epoch == epoch
+		}
+	}
+	waitFor(t, "the claim", claimed(1))
+	if _, err := store.Claim(context.Background(), id, "owner-2", 99, 0); err != nil {
+		t.Fatal(err)
+	}
+	b.Verify(func() {})
+	release()
+	b.read(t, id, cell)
+	if got := b.edge.images[b.next].Epoch; got != 3 {
+		t.Errorf("the reading is of epoch %d, want 3", got)
 	}
 }

@@ -35,10 +35,13 @@ func (s *served) load() bool {
 			s.answerEmpty()
 			return false
 		}
-		if err == nil {
+		if err == nil && s.begin(machine) {
 			s.host.metrics.load.Observe(s.host.options.Clock().Sub(began).Seconds())
 			s.start(machine)
 			return true
+		}
+		if err == nil {
+			continue
 		}
 		s.host.metrics.logFails.Inc()
 		s.host.options.Logger.Warn("cannot load a shard yet", "shard", s.id.String(), "error", err)
@@ -81,6 +84,9 @@ func (s *served) claim() (*shard.Shard, error) {
 	if err := s.askHolder(); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	s.stale = false
+	s.mu.Unlock()
 	ctx, cancel := s.calling()
 	defer cancel()
 	log := s.host.options.Log
@@ -200,10 +206,21 @@ func (s *served) askHolder() error {
 	}
 }
 
+// begin makes what was loaded the shard, unless the lease was lost since it was
+// claimed: then another may have it.
+func (s *served) begin(machine *shard.Shard) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stale {
+		return false
+	}
+	s.machine = machine
+	return true
+}
+
 // start begins to serve what was loaded.
 func (s *served) start(machine *shard.Shard) {
 	s.mu.Lock()
-	s.machine = machine
 	digest := machine.WholeDigest(s.host.options.Clock())
 	s.mu.Unlock()
 	s.host.options.Bus.PublishDigest(digest)

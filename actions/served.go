@@ -25,6 +25,7 @@ type served struct {
 
 	mu      sync.Mutex
 	machine *shard.Shard // nil while loading and when gone
+	stale   bool         // the lease was lost since the claim that is being loaded
 	tells   []shard.Tell // scratch
 	active  time.Time    // when something other than time last came in
 

@@ -35,6 +35,8 @@ func (s *served) verify() bool {
 	var mine world.Tail
 	if loaded {
 		mine = s.machine.Tail()
+	} else {
+		s.stale = true // what is being loaded may be another's by now
 	}
 	s.mu.Unlock()
 	if !loaded {
