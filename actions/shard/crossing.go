@@ -126,7 +126,11 @@ func handedOver(p *clusterv1.Parcel) []*clusterv1.EntityRecord {
 func (s *Shard) arrive(now time.Time, h *clusterv1.HandOver) {
 	s.begin(now, nil, time.Time{})
 	for _, record := range h.GetEntities() {
-		s.admit(readRecord(record))
+		id, st := readRecord(record)
+		if s.entities[st.holder] == nil { // a holder comes before what it holds
+			st.holder = 0
+		}
+		s.admit(id, st)
 	}
 	if opened := h.GetSession(); opened != nil {
 		s.admitSession(now, opened)

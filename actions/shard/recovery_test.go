@@ -246,3 +246,61 @@ func TestRenewingASessionThatIsNotHere(t *testing.T) {
 		t.Errorf("told %v, want that it was fenced", notice)
 	}
 }
+
+func envelope(from, to world.ShardID, number uint64, records ...*clusterv1.EntityRecord) *clusterv1.ParcelEnvelope {
+	return &clusterv1.ParcelEnvelope{Source: shard.ShardMessage(from), Outgoing: &clusterv1.Outgoing{
+		Number: number, Target: shard.ShardMessage(to), Parcel: &clusterv1.Parcel{Is: &clusterv1.Parcel_HandOver{HandOver: &clusterv1.HandOver{Entities: records}}}}}
+}
+
+func thing(id uint64, handovers uint32, cell, left world.Cell, holder uint64) *clusterv1.EntityRecord {
+	return &clusterv1.EntityRecord{Cell: uint64(cell), Left: uint64(left), Update: &starlingv1.Update{
+		Entity: id, Kind: "thing", Holder: holder, Pose: pose(middle), Version: &starlingv1.Version{Handovers: handovers, Epoch: 1, Sequence: 1}}}
+}
+
+// Guards against things that nobody holds and nobody can grab: their holder left
+// while they were on their way to it.
+func TestAThingWhoseHolderIsGoneArrivesFree(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	s := newShard(homeOf(t, middle), shard.Limits{})
+	cell, _ := hex.Cell(middle.Lat, middle.Lng, 10)
+	s.Parcel(now, envelope(world.ShardID{Place: 9}, s.ID(), 1, thing(5, 1, cell, 0, 77)))
+	settled(s, now)
+	s.Invariants()
+	s.ReadCell("gateway", &clusterv1.ReadCell{Cell: uint64(cell)})
+	steps := new(starlingv1.Steps)
+	if err := steps.UnmarshalVT(settled(s, now)[0].Baseline.Steps); err != nil {
+		t.Fatal(err)
+	}
+	if len(steps.Steps) != 1 || steps.Steps[0].GetUpdate().Holder != 0 {
+		t.Errorf("the cell has %v", steps)
+	}
+}
+
+// An entity went to one shard, came back and went to another, and neither has
+// acknowledged it. Guards against a load that shows it where it was first.
+func TestALoadedShardShowsAnEntityFrozenWhereItLeftLast(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	id := homeOf(t, middle)
+	cell, _ := hex.Cell(middle.Lat, middle.Lng, 10)
+	ring := hex.Disk(cell, 1)
+	first, last := ring[1], ring[2]
+	for _, targets := range [][2]world.ShardID{{{Cell: 5}, {Cell: 6}}, {{Cell: 6}, {Cell: 5}}} {
+		snapshot, err := (&clusterv1.Snapshot{Format: 1, Outgoing: []*clusterv1.Outgoing{
+			envelope(id, targets[0], 1, thing(5, 1, 0, first, 0)).Outgoing, envelope(id, targets[1], 1, thing(5, 3, 0, last, 0)).Outgoing,
+		}}).MarshalVT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := shard.Load(shard.Config{Shard: id, Map: world.DefaultShardMap(), Functions: functions(), NewID: func() uint64 { return 5 }},
+			world.Tail{Epoch: 2, Claim: 2, Sequence: 9}, 9, snapshot, nil, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cell, want := range map[world.Cell]bool{first: false, last: true} {
+			s.ReadCell("gateway", &clusterv1.ReadCell{Cell: uint64(cell)})
+			if got := len(settled(s, now)[0].Baseline.Steps) > 0; got != want {
+				t.Errorf("sent to %v: in cell %x it is %v, want %v", targets, cell, got, want)
+			}
+		}
+	}
+}

@@ -156,6 +156,9 @@ func (s *Shard) replayOutgoing(out *clusterv1.Outgoing) {
 		if e := s.entities[id]; e != nil && e.version.Handovers >= st.version.Handovers {
 			continue // it has come back since
 		}
+		if t := s.transits[id]; t != nil && t.state.version.Handovers >= st.version.Handovers {
+			continue // it has come back and left again since
+		}
 		st.version.Handovers--
 		s.transits[id] = &transit{state: st, from: world.Cell(record.GetLeft())}
 		delete(s.entities, id)
