@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,6 @@ type connection struct {
 	conn    conn.Conn
 	address string
 	opened  time.Time
-	gone    chan struct{} // closed with the websocket
 
 	stage   atomic.Int32
 	session atomic.Pointer[session]
@@ -41,12 +41,15 @@ type connection struct {
 	// Of the sweeping goroutine.
 	pinged time.Time
 
-	mu     sync.Mutex
-	sentBy time.Time // when a drain closes it; zero: not
+	mu      sync.Mutex
+	sentBy  time.Time // when a drain closes it; zero: not
+	gone    bool      // the websocket is
+	opening context.CancelFunc
+	ended   chan struct{} // made for who waits: most connections need none
 }
 
 func newConnection(g *Gateway, ws conn.Conn, address string) *connection {
-	return &connection{gateway: g, conn: ws, address: address, opened: time.Now(), gone: make(chan struct{}),
+	return &connection{gateway: g, conn: ws, address: address, opened: time.Now(),
 		bucket: bucket{rate: g.config.MessageRate, burst: float64(g.config.MessageBurst)}}
 }
 
@@ -134,7 +137,16 @@ func (c *connection) Closed(_ conn.Conn, err error) {
 	if c.closing.CompareAndSwap(false, true) {
 		g.metrics.closes.WithLabelValues(closedAs(err)).Inc()
 	}
-	close(c.gone)
+	c.mu.Lock()
+	c.gone = true
+	cancel, ended := c.opening, c.ended
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	if ended != nil {
+		close(ended)
+	}
 	g.limits.leave(c.address)
 	g.mu.Lock()
 	delete(g.connections, c)
@@ -142,6 +154,28 @@ func (c *connection) Closed(_ conn.Conn, err error) {
 	if s := c.session.Load(); s != nil {
 		s.disconnected()
 	}
+}
+
+// end gives a channel that is closed once the websocket is gone.
+func (c *connection) end() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended == nil {
+		c.ended = make(chan struct{})
+		if c.gone {
+			close(c.ended)
+		}
+	}
+	return c.ended
+}
+
+// opens says that the session is being opened, until the context's end: without
+// the websocket there is no more to open. nil: it is open.
+func (c *connection) opens(cancel context.CancelFunc) (gone bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opening = cancel
+	return c.gone
 }
 
 // closedAs names how the other side ended a connection, for the metrics.

@@ -69,12 +69,12 @@ func (g *Gateway) Degraded(message string, recovered bool) {
 // goAway closes what is left and waits until it is closed.
 func (g *Gateway) goAway(after time.Duration) {
 	reason := reconnectReason(max(after, g.jittered(g.config.ReconnectAfter)), "the gateway stops")
-	var gone []chan struct{}
+	var gone []<-chan struct{}
 	g.each(func(c *connection) {
 		c.closeWith(starlingv1.CloseCode_GOING_AWAY, reason)
-		gone = append(gone, c.gone)
+		gone = append(gone, c.end())
 	})
-	for _, c := range gone {
-		<-c
+	for _, end := range gone {
+		<-end
 	}
 }

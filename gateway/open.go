@@ -74,18 +74,16 @@ type entry struct {
 	resumed    bool
 }
 
+var errGone = errors.New("the connection is gone")
+
 // open runs the protocol of opening or resuming: place, claim, fence, attach.
 func (c *connection) open(h *starlingv1.Hello, who auth.Identity) error {
 	g := c.gateway
 	ctx, cancel := context.WithTimeout(g.context, g.config.OpenTime)
 	defer cancel()
-	go func() { // ends with open
-		select {
-		case <-c.gone:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	if c.opens(cancel) {
+		return errGone
+	}
 	e := &entry{who: who, hello: h, id: world.SessionID(h.Resume), resumed: h.Resume != 0}
 	if err := g.startOf(ctx, e); err != nil {
 		return err
@@ -294,11 +292,9 @@ func (c *connection) begin(e *entry, s *session, reply *clusterv1.ControlReply) 
 	}
 	c.stage.Store(int32(open))
 	g.metrics.sessions.WithLabelValues(map[bool]string{false: "opened", true: "resumed"}[e.resumed]).Inc()
-	select {
-	case <-c.gone: // Closed may have looked before the session was there
+	if c.opens(nil) { // Closed may have looked before the session was there
 		s.disconnected()
 		return
-	default:
 	}
 	if c.closing.Load() || over {
 		client.Close(starlingv1.CloseCode_GOING_AWAY, g.closeReason(starlingv1.CloseCode_GOING_AWAY, "closed while opening"))

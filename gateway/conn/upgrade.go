@@ -13,7 +13,7 @@ import (
 // Options of an Upgrader. A zero field takes the default that is named.
 type Options struct {
 	MaxMessage   int64                      // bytes of a message from a client, default 16 KiB
-	ReadBuffer   int                        // bytes, default 512
+	ReadBuffer   int                        // bytes, above 256, default 288: a few actions; the rest of a larger message is read past it
 	SocketBuffer int                        // bytes that the kernel keeps unsent per connection, default 256 KiB
 	CloseWait    time.Duration              // for the peer's answer to a close frame, default 1 s
 	CheckOrigin  func(r *http.Request) bool // nil: same host only
@@ -23,8 +23,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = 16 << 10
 	}
-	if o.ReadBuffer <= 0 {
-		o.ReadBuffer = 512
+	if o.ReadBuffer <= 256 {
+		o.ReadBuffer = 288
 	}
 	if o.SocketBuffer <= 0 {
 		o.SocketBuffer = 256 << 10

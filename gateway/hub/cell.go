@@ -67,14 +67,15 @@ type cell struct {
 type watch struct {
 	client *Client
 	cell   *cell
-	index  int // in cell.watchers
+	index  int32 // in cell.watchers
 
 	current bool
-	at      uint64 // number of the next frame to get, while current
+	known   bool // the connection was told of the cell, by this watch or one before
+	given   bool // something, by this watch
 
-	known bool // the connection was told of the cell, by this watch or one before
+	at uint64 // number of the next frame to get, while current
 
-	given      bool // by this watch; what follows says up to where
+	// Up to where it was given.
 	generation uint64
 	sequence   uint64
 	events     uint64

@@ -241,7 +241,7 @@ func (h *Hub) watch(c *Client, key cellKey) *watch {
 	if target == nil {
 		target = h.openCell(key)
 	}
-	w := &watch{client: c, cell: target, index: len(target.watchers)}
+	w := &watch{client: c, cell: target, index: int32(len(target.watchers))}
 	target.watchers = append(target.watchers, w)
 	h.recount[key] = struct{}{}
 	return w
@@ -251,7 +251,7 @@ func (h *Hub) unwatch(w *watch) {
 	c := w.cell
 	w.becomeStale()
 	c.trim(h)
-	last := len(c.watchers) - 1
+	last := int32(len(c.watchers) - 1)
 	c.watchers[w.index] = c.watchers[last]
 	c.watchers[w.index].index = w.index
 	c.watchers[last] = nil

@@ -49,6 +49,11 @@ func BenchmarkIdleConnection(b *testing.B) {
 		} {
 			b.ReportMetric(metric(b, metrics, name)/connections/1024, unit)
 		}
+		// What the collection of an idle server, every two minutes, leaves.
+		_ = fetch(b, "http://"+profiles+"/debug/pprof/heap?gc=1")
+		settle.Reset(5 * time.Second)
+		<-settle.C
+		b.ReportMetric(float64(residentMemory(b, process.Pid)-before)/connections/1024, "KiB/connection-collected")
 		if dir := os.Getenv("STARLING_PROFILE"); dir != "" {
 			for name, path := range map[string]string{"heap": "heap?gc=1", "goroutine": "goroutine", "goroutines.txt": "goroutine?debug=1"} {
 				if err := os.WriteFile(dir+"/"+name, []byte(fetch(b, "http://"+profiles+"/debug/pprof/"+path)), 0o644); err != nil {
