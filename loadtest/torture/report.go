@@ -117,7 +117,8 @@ func (r *Report) Summary(most int) string {
 	return b.String()
 }
 
-func (r *Report) count(p *Players, c *Cluster, shards []check.Shard) {
+// clients takes in what the players counted.
+func (r *Report) clients(p *Players) {
 	stats := p.statistics()
 	r.Participants = len(p.all)
 	r.Sent, r.Applied, r.Refused = p.Sent.Load(), p.Applied.Load(), p.Refused.Load()
@@ -125,6 +126,10 @@ func (r *Report) count(p *Players, c *Cluster, shards []check.Shard) {
 	r.Reconnects, r.Gaps = stats.Connections-len(p.all), stats.Gaps
 	r.LostSessions, r.Closes = stats.Sessions-len(p.all), p.Closes()
 	r.LongestWait = p.LongestWait(time.Time{}, time.Time{})
+}
+
+// servers takes in what the processes and their logs say.
+func (r *Report) servers(c *Cluster, shards []check.Shard) {
 	r.HandOver = c.handOvers()
 	for i := range shards {
 		r.Crossing.add(&shards[i], c.Map)

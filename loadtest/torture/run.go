@@ -93,7 +93,9 @@ func (r *Run) run(ctx context.Context) (err error) {
 	if err := r.play(ctx); err != nil {
 		return err
 	}
-	if err := r.quiet(ctx); err != nil {
+	err = r.quiet(ctx)
+	r.Report.clients(r.Players)
+	if err != nil {
 		return errors.Join(err, r.describeStuck(ctx), r.keep(r.Players.Histories()))
 	}
 	return r.check(ctx)
@@ -183,7 +185,7 @@ func (r *Run) check(ctx context.Context) error {
 	r.Report.Violations = check.Run(check.Input{
 		Shards: shards, Clients: histories, Map: r.Cluster.Map, Disk: hex.Disk, Quiet: true,
 	})
-	r.Report.count(r.Players, r.Cluster, shards)
+	r.Report.servers(r.Cluster, shards)
 	for _, after := range r.after {
 		err = errors.Join(err, after(ctx, shards))
 	}

@@ -150,11 +150,12 @@ func ownerPaused(ctx context.Context, r *Run) error {
 	return nil
 }
 
-// saidNothing looks for frames of earlier epochs that came after an instant.
+// saidNothing looks for changes under earlier epochs that came after an
+// instant. Baselines are the gateways' own: they may show what was so before.
 func (r *Run) saidNothing(silent map[world.ShardID]uint32, since time.Time) error {
 	for _, h := range r.Players.recorder.Histories() {
 		for _, e := range h.Events {
-			if e.Frame == nil || e.Frame.Unwatched || e.At < since.UnixMicro() {
+			if e.Frame == nil || e.Frame.Baseline || len(e.Frame.Steps) == 0 || e.At < since.UnixMicro() {
 				continue
 			}
 			shard := r.Cluster.Map.Shard(e.Frame.Place, e.Frame.Cell)
