@@ -201,21 +201,43 @@ func (h *Host) Serve(id world.ShardID) {
 }
 
 // Recover serves the shards of this process that were not released in order:
-// their owner was lost, perhaps with parcels under way.
+// their owner was lost, perhaps with parcels under way. While the store does not
+// answer it tries again; the error is that of ctx.
 func (h *Host) Recover(ctx context.Context) error {
-	return h.options.Log.Shards(ctx, func(id world.ShardID) error {
-		if h.options.Assignment.Owner(id) != h.options.Node {
+	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		err := h.recoverOnce(ctx)
+		if err == nil {
+			return nil
+		}
+		h.options.Logger.Warn("cannot look for shards without owner yet", "error", err)
+		timer := time.NewTimer(retry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-h.ctx.Done():
+			timer.Stop()
+			return ErrClosed
+		}
+	}
+}
+
+func (h *Host) recoverOnce(ctx context.Context) error {
+	var failed error // of the last one that could not be looked at; the others do not wait for it
+	err := h.options.Log.Shards(ctx, func(id world.ShardID) error {
+		if h.options.Assignment.Owner(id) != h.options.Node || h.find(id) != nil {
 			return nil
 		}
 		holder, err := h.options.Log.Tail(ctx, id)
 		if err != nil {
-			return err
-		}
-		if holder.Owner != "" {
+			failed = err
+		} else if holder.Owner != "" {
 			h.Serve(id)
 		}
 		return nil
 	})
+	return errors.Join(err, failed)
 }
 
 // Shards tells what this process serves, for operators.

@@ -96,3 +96,21 @@ func TestAShardThatWasLoadingWhenTheLeaseWasLostIsClaimedAnew(t *testing.T) {
 		t.Errorf("the reading is of epoch %d, want 3", got)
 	}
 }
+
+// Guards against parcels that stay where they are because the store was away at
+// the very moment in which their owner was lost.
+func TestRecoverOutlastsTheStore(t *testing.T) {
+	store := memory.New()
+	id, _ := shardAt(t, taipei)
+	if _, err := store.Claim(context.Background(), id, "lost", 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	faulty := logtest.NewFaulty(store)
+	faulty.Next(logtest.Shards, logtest.LoseCall)
+	faulty.Next(logtest.Tail, logtest.LoseCall, logtest.LoseCall)
+	b := newBench(t, func(o *actions.Options) { o.Log = faulty })
+	if err := b.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the shard to be served", func() bool { return len(b.Shards()) == 1 })
+}

@@ -37,25 +37,29 @@ type Options struct {
 
 // Server is a running process.
 type Server struct {
-	settings  Settings
-	log       *slog.Logger
-	metrics   *prometheus.Registry
-	stores    stores
-	scheduler *invoke.Scheduler
-	broker    *direct.Broker
-	redisBus  *redisbus.Bus
-	host      *actions.Host
-	gateway   *gateway.Gateway
-	node      *regions.Node
-	http      *http.Server
-	debug     *http.Server
-	listener  net.Listener
-	ready     atomic.Bool
-	degraded  atomic.Bool // the store of the region does not answer
-	cancel    context.CancelFunc
-	running   sync.WaitGroup
-	failed    chan error
-	ended     struct{ gateway, node, host bool } // in order, by Stop
+	settings   Settings
+	log        *slog.Logger
+	metrics    *prometheus.Registry
+	stores     stores
+	scheduler  *invoke.Scheduler
+	broker     *direct.Broker
+	redisBus   *redisbus.Bus
+	host       *actions.Host
+	gateway    *gateway.Gateway
+	node       *regions.Node
+	http       *http.Server
+	debug      *http.Server
+	listener   net.Listener
+	ready      atomic.Bool
+	degraded   atomic.Bool // the store of the region does not answer
+	cancel     context.CancelFunc
+	recovering struct {
+		sync.Mutex
+		wanted atomic.Bool
+	}
+	running sync.WaitGroup
+	failed  chan error
+	ended   struct{ gateway, node, host bool } // in order, by Stop
 }
 
 // Start brings a process up: it returns once it serves. Stop ends it.
@@ -93,7 +97,7 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 		}
 	}
 	if s.settings.has(directory.RoleOwner) {
-		if err := s.startOwner(o.Registry, &parts); err != nil {
+		if err := s.startOwner(inside, o.Registry, &parts); err != nil {
 			return err
 		}
 	}
@@ -116,7 +120,7 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 	return nil
 }
 
-func (s *Server) startOwner(registry *actions.Registry, parts *regions.Parts) error {
+func (s *Server) startOwner(inside context.Context, registry *actions.Registry, parts *regions.Parts) error {
 	s.scheduler = invoke.New(invoke.Config{})
 	if err := s.metrics.Register(invokemetrics.New(s.scheduler)); err != nil {
 		return err
@@ -140,19 +144,21 @@ func (s *Server) startOwner(registry *actions.Registry, parts *regions.Parts) er
 	parts.Owner, parts.Broker = s.host, s.broker
 	parts.Shards = s.host.Shards
 	parts.LeaseRegained = func(_ uint64, verified func()) { s.host.Verify(verified) }
-	parts.AssignmentChanged = s.recoverSoon
+	parts.AssignmentChanged = func() { s.recoverSoon(inside) }
 	return nil
 }
 
 // recoverSoon looks for shards that lost their owner while something of theirs
 // was under way.
-func (s *Server) recoverSoon() {
+func (s *Server) recoverSoon(inside context.Context) {
+	if s.recovering.wanted.Swap(true) {
+		return // one that waits its turn will see this change, too
+	}
 	s.running.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := s.host.Recover(ctx); err != nil {
-			s.log.Warn("looking for shards without owner", "error", err)
-		}
+		s.recovering.Lock()
+		defer s.recovering.Unlock()
+		s.recovering.wanted.Store(false)
+		_ = s.host.Recover(inside) // the error is that the process ends
 	})
 }
 
