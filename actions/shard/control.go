@@ -56,6 +56,9 @@ func (s *Shard) attach(now time.Time, in *clusterv1.Attach) *clusterv1.ControlRe
 	if f, ok := s.forwarding[id]; ok {
 		return &clusterv1.ControlReply{Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard", MovedTo: ShardMessage(f.to)}
 	}
+	if in.Resume && s.mayArrive(now, id) {
+		return refusal(starlingv1.Code_UNAVAILABLE, "the session is not here yet")
+	}
 	if _, gone := s.ended[id]; gone || in.Resume || id == 0 {
 		return refusal(starlingv1.Code_NO_SUCH_ENTITY, "the session is not here (any longer)")
 	}

@@ -41,16 +41,23 @@ func (s *Shard) renewUnknown(now time.Time, id world.SessionID, gateway string) 
 		s.sayEnded(id, gateway, was.why)
 		return
 	}
-	since, ok := s.unknown[id]
-	switch {
-	case !ok:
-		if len(s.unknown) < s.limits.Sessions {
-			s.unknown[id] = now
-		}
-	case now.Sub(since) >= s.limits.Resume/2: // until then it may be on its way
+	if !s.mayArrive(now, id) {
 		delete(s.unknown, id)
 		s.sayEnded(id, gateway, clusterv1.SessionClosed_ABSENT)
 	}
+}
+
+// mayArrive says whether a session that is not here may be on its way: it did
+// not end here, and was not asked for in vain for long.
+func (s *Shard) mayArrive(now time.Time, id world.SessionID) bool {
+	if _, gone := s.ended[id]; gone {
+		return false
+	}
+	since, asked := s.unknown[id]
+	if !asked && len(s.unknown) < s.limits.Sessions {
+		s.unknown[id] = now
+	}
+	return !asked || now.Sub(since) < s.limits.Resume/2
 }
 
 func (s *Shard) sayEnded(id world.SessionID, gateway string, why clusterv1.SessionClosed_Why) {

@@ -304,3 +304,29 @@ func TestALoadedShardShowsAnEntityFrozenWhereItLeftLast(t *testing.T) {
 		}
 	}
 }
+
+// The gateway followed the forwarding address, faster than the session came.
+// Guards against telling a client that its session is gone while it is on its way.
+func TestResumingASessionThatIsOnItsWayWaitsForIt(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	s := newShard(homeOf(t, middle), shard.Limits{})
+	cell, _ := hex.Cell(middle.Lat, middle.Lng, 10)
+	if reply := attach(s, now, "gateway", 7, 1, true); reply.Code != starlingv1.Code_UNAVAILABLE {
+		t.Errorf("before it came: %v", reply)
+	}
+	avatar := thing(5, 1, cell, 0, 0)
+	avatar.Update.Kind, avatar.Ownership = shard.AvatarKind, &clusterv1.Ownership{Entity: 5, Session: 7}
+	parcel := envelope(world.ShardID{Place: 9}, s.ID(), 1, avatar)
+	parcel.Outgoing.Parcel.GetHandOver().Session = &clusterv1.SessionOpened{Session: 7, Participant: "ann", Avatar: 5, Last: 3, Moves: 2}
+	s.Parcel(now, parcel)
+	settled(s, now)
+	if reply := attach(s, now, "gateway", 7, 1, true); reply.Attached.GetNextNumber() != 4 {
+		t.Errorf("once it is there: %v", reply)
+	}
+	now = now.Add(time.Second)
+	attach(s, now, "gateway", 8, 1, true)
+	now = now.Add(20 * time.Second)
+	if reply := attach(s, now, "gateway", 8, 1, true); reply.Code != starlingv1.Code_NO_SUCH_ENTITY {
+		t.Errorf("one that never comes: %v", reply)
+	}
+}
