@@ -55,11 +55,8 @@ func (h *Hub) queueAt(c *Client, now, due time.Time) {
 	h.due = append(h.due, dueClient{c, due})
 }
 
-// untilDue is how long the hub may sleep.
+// untilDue is how long the hub may sleep, if there is something due.
 func (h *Hub) untilDue(now time.Time) time.Duration {
-	if h.head == len(h.due) {
-		return time.Hour
-	}
 	return max(0, h.due[h.head].at.Sub(now))
 }
 

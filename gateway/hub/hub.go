@@ -2,6 +2,7 @@ package hub
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-vr/starling/pubsub"
@@ -100,27 +101,39 @@ func (h *Hub) leave(w work) {
 // tickEvery is the pace of what is not driven by messages.
 const tickEvery = 50 * time.Millisecond
 
+// run is the hub's goroutine. Its timers only wake it: a select on their channels
+// would put them into the runtime's heap and out of it again with every turn.
 func (h *Hub) run() {
 	defer close(h.stopped)
-	ticker := time.NewTicker(tickEvery)
+	var ticked atomic.Bool
+	ticker := time.AfterFunc(tickEvery, func() {
+		ticked.Store(true)
+		h.wakeUp()
+	})
 	defer ticker.Stop()
-	timer := time.NewTimer(time.Hour)
+	timer := time.AfterFunc(time.Hour, h.wakeUp)
 	defer timer.Stop()
-	ticks := 0
-	for {
+	next := time.Now().Add(tickEvery)
+	for ticks := 0; ; {
 		select {
 		case <-h.stop:
 			return
 		case <-h.wake:
-		case <-timer.C:
-		case <-ticker.C:
+		}
+		if ticked.Swap(false) {
 			ticks++
-			h.tick(ticks, time.Now())
+			now := time.Now()
+			h.tick(ticks, now)
+			if next = next.Add(tickEvery); next.Before(now) { // late: not all at once
+				next = now.Add(tickEvery)
+			}
+			ticker.Reset(next.Sub(now))
 		}
 		h.take()
-		now := time.Now()
-		h.flushDue(now)
-		timer.Reset(h.untilDue(time.Now()))
+		h.flushDue(time.Now())
+		if h.head < len(h.due) {
+			timer.Reset(h.untilDue(time.Now()))
+		}
 	}
 }
 
