@@ -64,11 +64,7 @@ SIGTERM drains: clients are sent elsewhere, shards handed over.`,
 func wait(ctx context.Context, running *server.Server) error {
 	select {
 	case <-ctx.Done():
-		err := running.Stop()
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-		return nil
+		return running.Stop()
 	case err := <-running.Failed():
 		return errors.Join(fmt.Errorf("cannot go on: %w", err), running.Stop())
 	}

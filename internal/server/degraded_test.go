@@ -73,6 +73,17 @@ func outage(t *testing.T, s *server.Server, redis *redisproc.Server) {
 	}
 }
 
+// Fault guarded against: a stop while the store is away hangs, or reads as a
+// failure of the process.
+func TestAStopWithoutTheStoreIsStillAStop(t *testing.T) {
+	redis := redistest.Start(t, redisproc.Options{})
+	s := start(t, "store.kind=redis", "store.redis.addresses="+redis.Address(), "stop_time=2s")
+	if err := redis.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, s)
+}
+
 // await takes from a channel until something fits.
 func await[T any](t *testing.T, from <-chan T, fits func(T) bool) {
 	t.Helper()
