@@ -75,8 +75,8 @@ func (c *socket) read() {
 				return
 			}
 		}
-		err := c.await()
-		if err == nil {
+		pong, err := c.await()
+		if err == nil && !pong {
 			err = c.next()
 		}
 		if err != nil {
@@ -88,13 +88,22 @@ func (c *socket) read() {
 }
 
 // await waits for bytes here, and not from within gorilla: that alone would take
-// a stack of 4 KiB.
-func (c *socket) await() error {
-	_, err := c.buffered.Peek(1)
-	if err == io.EOF {
-		return &websocket.CloseError{Code: websocket.CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+// a stack of 4 KiB. For the same reason it takes the pongs that come between
+// messages itself: of an idle client nothing else may come.
+func (c *socket) await() (pong bool, err error) {
+	const masked, maskSize = 0x80, 4
+	head, err := c.buffered.Peek(1)
+	if err == nil && head[0] == finalFrame|opPong {
+		head, err = c.buffered.Peek(2)
+		if err == nil && head[1] >= masked && head[1]-masked <= maxControl {
+			pong = true
+			_, err = c.buffered.Discard(2 + maskSize + int(head[1]-masked))
+		}
 	}
-	return err
+	if err == io.EOF {
+		err = &websocket.CloseError{Code: websocket.CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+	}
+	return pong, err
 }
 
 // next reads one message.

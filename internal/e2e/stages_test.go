@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,8 +21,8 @@ import (
 //
 //	go test -run '^$' -bench Stages -benchtime 1x ./internal/e2e
 //
-// With STARLING_PROFILE=DIR it leaves a CPU profile of the server in DIR/cpu;
-// docs/performance.md says how to read it by stage.
+// A CPU profile of the server, of the same time, divides it by stage; with
+// STARLING_PROFILE=DIR it stays in DIR/cpu.
 func BenchmarkStages(b *testing.B) {
 	const profiles = "127.0.0.1:18473"
 	const measured = 15
@@ -46,13 +47,13 @@ func BenchmarkStages(b *testing.B) {
 		<-time.After(5 * time.Second)
 		latency.Begin()
 		before, cpu := fetch(b, "http://"+address+"/metrics"), cpuTicks(b, process.Pid)
-		if dir := os.Getenv("STARLING_PROFILE"); dir != "" {
-			profile := fetch(b, "http://"+profiles+"/debug/pprof/profile?seconds="+strconv.Itoa(measured))
-			if err := os.WriteFile(dir+"/cpu", []byte(profile), 0o644); err != nil {
-				b.Fatal(err)
-			}
-		} else {
-			<-time.After(measured * time.Second)
+		dir := os.Getenv("STARLING_PROFILE")
+		if dir == "" {
+			dir = b.TempDir()
+		}
+		profile := fetch(b, "http://"+profiles+"/debug/pprof/profile?seconds="+strconv.Itoa(measured))
+		if err := os.WriteFile(filepath.Join(dir, "cpu"), []byte(profile), 0o644); err != nil {
+			b.Fatal(err)
 		}
 		used := float64(cpuTicks(b, process.Pid)-cpu) * 10_000 // microseconds
 		after := fetch(b, "http://"+address+"/metrics")
@@ -68,6 +69,9 @@ func BenchmarkStages(b *testing.B) {
 		b.ReportMetric(each("go_memstats_mallocs_total"), "allocs/action")
 		b.ReportMetric(each("go_memstats_alloc_bytes_total"), "B/action")
 		b.ReportMetric(0, "ns/op")
+		for name, share := range byStage(b, filepath.Join(dir, "cpu")) {
+			b.ReportMetric(share*used/actions, name+"-us/action")
+		}
 		_ = process.Kill()
 		_, _ = process.Wait()
 	}
