@@ -174,7 +174,7 @@ func (s *Shard) Seal(now time.Time) (sealed Sealed, ok bool) {
 func (s *Shard) encode(b *batch) []byte {
 	b.record.Outgoing = b.parcels
 	for _, mark := range b.marks {
-		b.record.Watermarks = append(b.record.Watermarks, &clusterv1.Watermark{Source: ShardMessage(mark.source), Number: mark.number})
+		b.record.Watermarks = append(b.record.Watermarks, &clusterv1.Watermark{Source: ShardMessage(mark.source), Number: mark.number, Epoch: mark.epoch})
 		mark.open = false
 	}
 	rest := b.record.SizeVT()

@@ -10,6 +10,7 @@ import (
 // outbox holds what was sent to one target and not yet acknowledged.
 type outbox struct {
 	sent      uint64 // the last number given
+	epoch     uint32 // in which it was given
 	committed uint64 // the last number whose batch is committed
 	delivered uint64 // the last number acknowledged
 	entries   []*clusterv1.Outgoing
@@ -25,8 +26,10 @@ type outbox struct {
 type watermark struct {
 	source    world.ShardID
 	number    uint64
+	epoch     uint32 // of the source, in which it gave the number
 	committed uint64
-	open      bool // in the open batch's list
+	settled   uint32 // epoch of committed
+	open      bool   // in the open batch's list
 }
 
 // resendAtOnce bounds the parcels of one target that are sent again before an
@@ -42,11 +45,20 @@ func (s *Shard) outbox(target world.ShardID) *outbox {
 	return o
 }
 
+// entry finds an entry that was not acknowledged.
+func (o *outbox) entry(number uint64) *clusterv1.Outgoing {
+	if i := number - o.delivered - 1; i < uint64(len(o.entries)) && o.entries[i].GetNumber() == number {
+		return o.entries[i]
+	}
+	return nil
+}
+
 // send puts a parcel into the open batch; it leaves with its commit.
 func (s *Shard) send(target world.ShardID, parcel *clusterv1.Parcel) {
 	o := s.outbox(target)
 	o.sent++
-	out := &clusterv1.Outgoing{Target: ShardMessage(target), Number: o.sent, Parcel: parcel}
+	out := &clusterv1.Outgoing{Target: ShardMessage(target), Number: o.sent, Parcel: parcel, Epoch: s.tail.Epoch, Previous: o.epoch}
+	o.epoch = s.tail.Epoch
 	o.entries = append(o.entries, out)
 	s.open.parcels = append(s.open.parcels, out)
 	s.open.dirty = true
@@ -55,6 +67,7 @@ func (s *Shard) send(target world.ShardID, parcel *clusterv1.Parcel) {
 func (s *Shard) envelope(out *clusterv1.Outgoing) Tell {
 	return Tell{Target: ShardOf(out.Target), Parcel: &clusterv1.ParcelEnvelope{
 		Source: ShardMessage(s.id), SourceEpoch: s.tail.Epoch, Outgoing: out, ReplyTo: s.config.Node,
+		Delivered: s.outboxes[ShardOf(out.Target)].delivered,
 	}}
 }
 
@@ -74,7 +87,9 @@ func (s *Shard) repeatMore(o *outbox) {
 			o.repeating = false
 			return
 		}
-		s.soon(0, s.envelope(o.entries[next-o.delivered-1]))
+		if out := o.entry(next); out != nil {
+			s.soon(0, s.envelope(out))
+		}
 		o.repeated = next
 	}
 }
@@ -85,6 +100,9 @@ func (s *Shard) ParcelAck(now time.Time, ack *clusterv1.ParcelAck) {
 	o := s.outboxes[target]
 	if o == nil || ack.Number <= o.delivered || ack.Number > o.committed {
 		return
+	}
+	if out := o.entry(ack.Number); out == nil || out.Epoch != ack.Epoch {
+		return // of a history that the store has lost
 	}
 	for len(o.entries) > 0 && o.entries[0].Number <= ack.Number {
 		s.accepted(o.entries[0])
@@ -109,16 +127,14 @@ func (s *Shard) Parcel(now time.Time, in *clusterv1.ParcelEnvelope) {
 		return
 	}
 	mark := s.watermark(source)
-	switch {
-	case number <= mark.number:
+	if !mark.next(in) {
 		if number <= mark.committed {
-			s.soon(0, s.ack(source, mark.committed))
+			s.soon(0, s.ack(source, mark.committed, mark.settled))
 		}
-		return
-	case number > mark.number+1:
-		return // an earlier one was lost: it will be sent again, and this one too
+		return // or an earlier one was lost: it will be sent again, and this one too
 	}
-	mark.number = number
+	mark.number, mark.epoch = number, in.Outgoing.Epoch
+	mark.committed = min(mark.committed, number-1)
 	if !mark.open {
 		mark.open = true
 		s.open.marks = append(s.open.marks, mark)
@@ -136,6 +152,22 @@ func (s *Shard) Parcel(now time.Time, in *clusterv1.ParcelEnvelope) {
 	}
 }
 
+// next says whether a parcel is the one to take. In a history without losses
+// that is the next number. A store that lost committed batches takes one of the
+// two shards back, and the other must not wait for, or pass over, what comes:
+//   - this shard was taken back: the source knows that more was acknowledged;
+//   - the source was taken back and gives numbers again, in a later epoch.
+func (mark *watermark) next(in *clusterv1.ParcelEnvelope) bool {
+	out := in.Outgoing
+	switch {
+	case out.Number == mark.number+1:
+		return out.Previous == mark.epoch
+	case out.Number > mark.number:
+		return out.Number == in.Delivered+1
+	}
+	return out.Number > 0 && out.Epoch > mark.epoch && out.Previous <= mark.epoch
+}
+
 func (s *Shard) watermark(source world.ShardID) *watermark {
 	mark := s.watermarks[source]
 	if mark == nil {
@@ -145,19 +177,19 @@ func (s *Shard) watermark(source world.ShardID) *watermark {
 	return mark
 }
 
-func (s *Shard) ack(source world.ShardID, number uint64) Tell {
-	return Tell{Target: source, Ack: &clusterv1.ParcelAck{Source: ShardMessage(source), Target: ShardMessage(s.id), Number: number}}
+func (s *Shard) ack(source world.ShardID, number uint64, epoch uint32) Tell {
+	return Tell{Target: source, Ack: &clusterv1.ParcelAck{Source: ShardMessage(source), Target: ShardMessage(s.id), Number: number, Epoch: epoch}}
 }
 
 // commitMark acknowledges what the committed batch accepted. A later number may
 // already be in the open batch; that one is acknowledged with it.
 func (s *Shard) commitMark(mark *watermark, b *batch) {
-	number := mark.number
+	number, epoch := mark.number, mark.epoch
 	for _, w := range b.record.Watermarks {
 		if ShardOf(w.Source) == mark.source {
-			number = w.Number
+			number, epoch = w.Number, w.Epoch
 		}
 	}
-	mark.committed = number
-	b.tells = append(b.tells, s.ack(mark.source, number))
+	mark.committed, mark.settled = number, epoch
+	b.tells = append(b.tells, s.ack(mark.source, number, epoch))
 }

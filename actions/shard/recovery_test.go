@@ -330,3 +330,79 @@ func TestResumingASessionThatIsOnItsWayWaitsForIt(t *testing.T) {
 		t.Errorf("one that never comes: %v", reply)
 	}
 }
+
+// settledIn commits and brings parcels and acknowledgements between two shards
+// until there are none.
+func settledIn(now time.Time, shards ...*shard.Shard) {
+	for busy := true; busy; {
+		busy = false
+		for _, from := range shards {
+			for _, tell := range settled(from, now) {
+				for _, to := range shards {
+					switch {
+					case tell.Target != to.ID():
+					case tell.Parcel != nil:
+						to.Parcel(now, tell.Parcel)
+						busy = true
+					case tell.Ack != nil:
+						to.ParcelAck(now, tell.Ack)
+						busy = true
+					}
+				}
+			}
+		}
+	}
+}
+
+// A store that forgets everything takes some shards back and not others: those
+// whose owner has all batches in memory give them back. Guards against shards
+// that from then on wait for parcels that never come, or pass over those that do.
+func TestShardsGoOnAfterOneOfThemLostItsHistory(t *testing.T) {
+	names := make([]string, 0, 12)
+	for n := 0; len(names) < cap(names); n++ {
+		if name := fmt.Sprint("participant ", n); shard.RegisterOf(name).Cell == 3 {
+			names = append(names, name)
+		}
+	}
+	known := func(register *shard.Shard, now time.Time, name string, session uint64) bool {
+		register.Control(now, "gateway", &clusterv1.Control{Kind: &clusterv1.Control_Claim{Claim: &clusterv1.Claim{Participant: name, Session: session, Resume: true}}})
+		return settled(register, now)[0].Reply.Code == starlingv1.Code_APPLIED
+	}
+	for _, lost := range []string{"source", "target"} {
+		now := time.Unix(1_700_000_000, 0)
+		source, register := newShard(homeOf(t, middle), shard.Limits{}), newShard(world.ShardID{Cell: 3}, shard.Limits{})
+		for i, name := range names[:6] {
+			open(source, now, uint64(i+1), name, 1)
+			settledIn(now, source, register)
+		}
+		empty := func(id world.ShardID) *shard.Shard {
+			next := uint64(5000)
+			s, err := shard.Load(shard.Config{Shard: id, Map: world.DefaultShardMap(), Functions: functions(), NewID: func() uint64 { next++; return next }},
+				world.Tail{Epoch: 3, Claim: 3}, 0, nil, nil, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		if lost == "source" {
+			source = empty(source.ID())
+		} else {
+			register = empty(register.ID())
+		}
+		for i, name := range names[6:] {
+			open(source, now, uint64(i+101), name, 1)
+			settledIn(now, source, register)
+		}
+		now = now.Add(time.Second)
+		source.Tick(now)
+		settledIn(now, source, register)
+		if n := source.Statistics().Outbox; n != 0 {
+			t.Errorf("the %s lost its history: %d parcels were not taken", lost, n)
+		}
+		for i, name := range names[6:] {
+			if !known(register, now, name, uint64(i+101)) {
+				t.Errorf("the %s lost its history: the register does not know %s", lost, name)
+			}
+		}
+	}
+}

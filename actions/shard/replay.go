@@ -39,7 +39,7 @@ func (s *Shard) replay(b *clusterv1.Batch) {
 		s.replayDelivered(d)
 	}
 	for _, w := range b.Watermarks {
-		s.watermark(ShardOf(w.GetSource())).number = w.GetNumber()
+		s.replayWatermark(w)
 	}
 	for _, r := range b.Registrations {
 		s.keepRegistration(time.Time{}, r)
@@ -148,7 +148,9 @@ func (s *Shard) replayOutcome(out *clusterv1.SessionOutcome) {
 
 func (s *Shard) replayOutgoing(out *clusterv1.Outgoing) {
 	o := s.outbox(ShardOf(out.GetTarget()))
-	o.sent = max(o.sent, out.GetNumber())
+	if o.sent = max(o.sent, out.GetNumber()); o.sent == out.GetNumber() {
+		o.epoch = out.GetEpoch()
+	}
 	o.entries = append(o.entries, out)
 	for _, record := range handedOver(out.GetParcel()) {
 		st := stateOf(record)
@@ -168,6 +170,11 @@ func (s *Shard) replayOutgoing(out *clusterv1.Outgoing) {
 			x.pending = &pending{number: action.Act.Number, target: ShardOf(out.Target)}
 		}
 	}
+}
+
+func (s *Shard) replayWatermark(w *clusterv1.Watermark) {
+	mark := s.watermark(ShardOf(w.GetSource()))
+	mark.number, mark.epoch = w.GetNumber(), w.GetEpoch()
 }
 
 func (s *Shard) replayDelivered(d *clusterv1.Delivered) {

@@ -42,12 +42,12 @@ func (s *Shard) snapshot() *clusterv1.Snapshot {
 	}
 	for target, o := range s.outboxes {
 		id := ShardMessage(target)
-		m.Sent = append(m.Sent, &clusterv1.SentMark{Target: id, Number: o.sent})
+		m.Sent = append(m.Sent, &clusterv1.SentMark{Target: id, Number: o.sent, Epoch: o.epoch})
 		m.Delivered = append(m.Delivered, &clusterv1.Delivered{Target: id, Number: o.delivered})
 		m.Outgoing = append(m.Outgoing, o.entries...)
 	}
 	for source, w := range s.watermarks {
-		m.Watermarks = append(m.Watermarks, &clusterv1.Watermark{Source: ShardMessage(source), Number: w.number})
+		m.Watermarks = append(m.Watermarks, &clusterv1.Watermark{Source: ShardMessage(source), Number: w.number, Epoch: w.epoch})
 	}
 	for _, r := range s.registrations {
 		m.Registrations = append(m.Registrations, r.message)
@@ -143,7 +143,8 @@ func (s *Shard) restore(m *clusterv1.Snapshot) {
 		s.forwarding[world.SessionID(f.Session)] = forwarding{to: ShardOf(f.To)}
 	}
 	for _, sent := range m.Sent {
-		s.outbox(ShardOf(sent.Target)).sent = sent.Number
+		o := s.outbox(ShardOf(sent.Target))
+		o.sent, o.epoch = sent.Number, sent.Epoch
 	}
 	for _, d := range m.Delivered {
 		s.outbox(ShardOf(d.Target)).delivered = d.Number
@@ -152,7 +153,7 @@ func (s *Shard) restore(m *clusterv1.Snapshot) {
 		s.replayOutgoing(out)
 	}
 	for _, w := range m.Watermarks {
-		s.watermark(ShardOf(w.Source)).number = w.Number
+		s.replayWatermark(w)
 	}
 	for _, r := range m.Registrations {
 		s.keepRegistration(time.Time{}, r)
@@ -176,7 +177,7 @@ func (s *Shard) loaded(now time.Time) {
 		o.committed = o.sent
 	}
 	for _, w := range s.watermarks {
-		w.committed = w.number
+		w.committed, w.settled = w.number, w.epoch
 	}
 	for _, e := range s.entities {
 		if x := s.sessions[e.session]; x != nil && e.kind != AvatarKind {

@@ -623,6 +623,8 @@ type Outgoing struct {
 	Target        *ShardId               `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
 	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	Parcel        *Parcel                `protobuf:"bytes,3,opt,name=parcel,proto3" json:"parcel,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`       // in which it got its number
+	Previous      uint32                 `protobuf:"varint,5,opt,name=previous,proto3" json:"previous,omitempty"` // epoch of the number before, 0 for the first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -676,6 +678,20 @@ func (x *Outgoing) GetParcel() *Parcel {
 		return x.Parcel
 	}
 	return nil
+}
+
+func (x *Outgoing) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Outgoing) GetPrevious() uint32 {
+	if x != nil {
+		return x.Previous
+	}
+	return 0
 }
 
 // Delivered removes the outbox entries for target up to number.
@@ -736,6 +752,7 @@ type Watermark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Source        *ShardId               `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"` // of that number
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -780,6 +797,13 @@ func (x *Watermark) GetSource() *ShardId {
 func (x *Watermark) GetNumber() uint64 {
 	if x != nil {
 		return x.Number
+	}
+	return 0
+}
+
+func (x *Watermark) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -1513,6 +1537,7 @@ type SentMark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Target        *ShardId               `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
 	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"` // of that number
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1557,6 +1582,13 @@ func (x *SentMark) GetTarget() *ShardId {
 func (x *SentMark) GetNumber() uint64 {
 	if x != nil {
 		return x.Number
+	}
+	return 0
+}
+
+func (x *SentMark) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -1748,17 +1780,20 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\fPLACE_CLOSED\x10\x05\"3\n" +
 	"\aShardId\x12\x14\n" +
 	"\x05place\x18\x01 \x01(\x06R\x05place\x12\x12\n" +
-	"\x04cell\x18\x02 \x01(\x06R\x04cell\"\x8d\x01\n" +
+	"\x04cell\x18\x02 \x01(\x06R\x04cell\"\xbf\x01\n" +
 	"\bOutgoing\x124\n" +
 	"\x06target\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06target\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x123\n" +
-	"\x06parcel\x18\x03 \x01(\v2\x1b.starling.cluster.v1.ParcelR\x06parcel\"Y\n" +
+	"\x06parcel\x18\x03 \x01(\v2\x1b.starling.cluster.v1.ParcelR\x06parcel\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\rR\x05epoch\x12\x1a\n" +
+	"\bprevious\x18\x05 \x01(\rR\bprevious\"Y\n" +
 	"\tDelivered\x124\n" +
 	"\x06target\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06target\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"Y\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"o\n" +
 	"\tWatermark\x124\n" +
 	"\x06source\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06source\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"\x98\x02\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\rR\x05epoch\"\x98\x02\n" +
 	"\x06Parcel\x12<\n" +
 	"\thand_over\x18\x01 \x01(\v2\x1d.starling.cluster.v1.HandOverH\x00R\bhandOver\x12>\n" +
 	"\x06action\x18\x02 \x01(\v2$.starling.cluster.v1.ForwardedActionH\x00R\x06action\x12A\n" +
@@ -1820,10 +1855,11 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\x05place\x18\t \x01(\v2 .starling.cluster.v1.PlaceChangeR\x05place\x121\n" +
 	"\x04sent\x18\n" +
 	" \x03(\v2\x1d.starling.cluster.v1.SentMarkR\x04sent\x12=\n" +
-	"\apending\x18\v \x03(\v2#.starling.cluster.v1.PendingForwardR\apending\"X\n" +
+	"\apending\x18\v \x03(\v2#.starling.cluster.v1.PendingForwardR\apending\"n\n" +
 	"\bSentMark\x124\n" +
 	"\x06target\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06target\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"x\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\rR\x05epoch\"x\n" +
 	"\n" +
 	"Forwarding\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12,\n" +

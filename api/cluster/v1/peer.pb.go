@@ -1970,6 +1970,7 @@ type ParcelEnvelope struct {
 	SourceEpoch   uint32                 `protobuf:"varint,2,opt,name=source_epoch,json=sourceEpoch,proto3" json:"source_epoch,omitempty"`
 	Outgoing      *Outgoing              `protobuf:"bytes,3,opt,name=outgoing,proto3" json:"outgoing,omitempty"`
 	ReplyTo       string                 `protobuf:"bytes,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"` // node of the source's owner
+	Delivered     uint64                 `protobuf:"varint,5,opt,name=delivered,proto3" json:"delivered,omitempty"`           // up to here target acknowledged
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2032,12 +2033,20 @@ func (x *ParcelEnvelope) GetReplyTo() string {
 	return ""
 }
 
+func (x *ParcelEnvelope) GetDelivered() uint64 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
+}
+
 // ParcelAck: target has committed everything from source up to number.
 type ParcelAck struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Source        *ShardId               `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	Target        *ShardId               `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"` // of that number
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2089,6 +2098,13 @@ func (x *ParcelAck) GetTarget() *ShardId {
 func (x *ParcelAck) GetNumber() uint64 {
 	if x != nil {
 		return x.Number
+	}
+	return 0
+}
+
+func (x *ParcelAck) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -2371,16 +2387,18 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\x05ended\x18\x05 \x01(\bR\x05ended\x128\n" +
 	"\x03why\x18\x06 \x01(\x0e2&.starling.cluster.v1.SessionClosed.WhyR\x03why\x12\x12\n" +
 	"\x04cell\x18\a \x01(\x06R\x04cell\x12\x14\n" +
-	"\x05moves\x18\b \x01(\rR\x05moves\"\xbf\x01\n" +
+	"\x05moves\x18\b \x01(\rR\x05moves\"\xdd\x01\n" +
 	"\x0eParcelEnvelope\x124\n" +
 	"\x06source\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06source\x12!\n" +
 	"\fsource_epoch\x18\x02 \x01(\rR\vsourceEpoch\x129\n" +
 	"\boutgoing\x18\x03 \x01(\v2\x1d.starling.cluster.v1.OutgoingR\boutgoing\x12\x19\n" +
-	"\breply_to\x18\x04 \x01(\tR\areplyTo\"\x8f\x01\n" +
+	"\breply_to\x18\x04 \x01(\tR\areplyTo\x12\x1c\n" +
+	"\tdelivered\x18\x05 \x01(\x04R\tdelivered\"\xa5\x01\n" +
 	"\tParcelAck\x124\n" +
 	"\x06source\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06source\x124\n" +
 	"\x06target\x18\x02 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06target\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"l\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\rR\x05epoch\"l\n" +
 	"\fReleaseShard\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x06R\arequest\x122\n" +
 	"\x05shard\x18\x02 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x0e\n" +
