@@ -135,12 +135,16 @@ func (p *Players) at(gateway *Process) []*player {
 	return some
 }
 
-// leave closes a player's client without a word, as if its host had died.
-func (one *player) leave() {
-	one.gone.Store(true)
-	_ = one.client.Close()
-	<-one.client.Done()
-	one.record.Ended()
+// leave closes the clients of some without a word, as if their hosts had died.
+func leave(some []*player) {
+	for _, one := range some {
+		one.gone.Store(true)
+		_ = one.client.Close()
+	}
+	for _, one := range some {
+		<-one.client.Done()
+		one.record.Ended()
+	}
 }
 
 // Histories ends the record: what everybody did and was told, and shows now.
@@ -256,4 +260,15 @@ func (p *Players) Closes() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.closes)
+}
+
+// shards counts the players by the shards in which they see themselves.
+func (p *Players) shards() map[world.ShardID]int {
+	counts := make(map[world.ShardID]int)
+	for _, one := range p.all {
+		if me, ok := one.client.Entity(one.client.Session().Avatar); ok {
+			counts[p.cluster.Map.Shard(world.PlaceID(me.Place), world.Cell(me.Cell))]++
+		}
+	}
+	return counts
 }

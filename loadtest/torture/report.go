@@ -89,7 +89,7 @@ func (r *Report) String() string {
 		line += fmt.Sprintf(" closes=%v lost-sessions=%d", r.Closes, r.LostSessions)
 	}
 	if len(r.TakeOver) > 0 {
-		line += " take-over=" + r.TakeOver.String()
+		line += fmt.Sprintf(" take-over=%v idle=%d", r.TakeOver, r.Idle)
 	}
 	if len(r.HandOver) > 0 {
 		line += " hand-over=" + r.HandOver.String()

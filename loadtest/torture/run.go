@@ -91,7 +91,8 @@ func (r *Run) run(ctx context.Context) (err error) {
 	}
 	defer r.Players.Close()
 	if err := r.play(ctx); err != nil {
-		return err
+		r.Report.clients(r.Players)
+		return errors.Join(err, r.describeStuck(ctx), r.keep(r.Players.Histories()))
 	}
 	err = r.quiet(ctx)
 	r.Report.clients(r.Players)
