@@ -168,35 +168,45 @@ func (h *Host) find(id world.ShardID) *served {
 func (h *Host) submit(id world.ShardID, w *work) {
 	s := h.find(id)
 	if s == nil {
-		if s = h.open(id); s == nil {
+		opened, taken := h.open(id, w)
+		switch {
+		case taken:
+			return
+		case opened == nil:
 			h.notMine(id, w, false)
 			return
 		}
+		s = opened
 	}
 	s.take(w)
 }
 
-// open begins to serve a shard, if it is this process's.
-func (h *Host) open(id world.ShardID) *served {
+// open begins to serve a shard, if it is this process's. It then takes first (if
+// not nil) before anything is loaded: a place that was never made is not served
+// for long.
+func (h *Host) open(id world.ShardID, first *work) (s *served, taken bool) {
 	if !validShard(id, h.options.Map) || h.options.Assignment.Owner(id) != h.options.Node {
-		return nil
+		return nil, false
 	}
 	h.opening.Lock()
 	defer h.opening.Unlock()
 	if s := h.find(id); s != nil || h.closed {
-		return s
+		return s, false
 	}
-	s := newServed(h, id)
+	s = newServed(h, id)
+	if first != nil {
+		s.waiting = append(s.waiting, first)
+	}
 	h.shards.Store(id, s)
 	h.working.Go(s.serve)
-	return s
+	return s, first != nil
 }
 
 // Serve loads a shard if it is this process's, without anyone having asked for
 // it: what is under way from it to other shards goes on.
 func (h *Host) Serve(id world.ShardID) {
 	if h.find(id) == nil {
-		h.open(id)
+		h.open(id, nil)
 	}
 }
 

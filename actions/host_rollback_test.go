@@ -8,6 +8,7 @@ import (
 	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/world"
 	"github.com/starling-vr/starling/world/logtest"
 	"github.com/starling-vr/starling/world/memory"
 )
@@ -113,4 +114,32 @@ func TestRecoverOutlastsTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the shard to be served", func() bool { return len(b.Shards()) == 1 })
+}
+
+// lossy is a network over which nothing arrives.
+type lossy struct{}
+
+func (lossy) SendParcel(world.ShardID, *clusterv1.ParcelEnvelope) {}
+func (lossy) SendParcelAck(world.ShardID, *clusterv1.ParcelAck)   {}
+
+// All processes are stopped in order while a parcel is under way. Guards against
+// one that stays where it is, with a session that waits for it, until somebody
+// happens to come by.
+func TestParcelsOfAShardThatWasLetGoAreFound(t *testing.T) {
+	store := memory.New()
+	first := newBench(t, func(o *actions.Options) { o.Log, o.Network = store, lossy{} })
+	id, _ := shardAt(t, taipei)
+	first.control(t, id, &clusterv1.Control{Kind: &clusterv1.Control_Attach{Attach: &clusterv1.Attach{
+		Session: 7, Participant: "ann", Gateway: first.edge.node, Pose: geoPose(taipei), Generation: 1}}})
+	released := make(chan struct{})
+	first.Release(id, func() { close(released) })
+	<-released
+	second := newBench(t, func(o *actions.Options) { o.Log, o.Node = store, "owner-2" })
+	if err := second.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the registration to arrive", func() bool {
+		holder, err := store.Tail(context.Background(), shard.RegisterOf("ann"))
+		return err == nil && holder.Sequence > 0
+	})
 }

@@ -53,7 +53,7 @@ func (s *served) letGo() bool {
 	s.mu.Lock()
 	at, data, whole := s.machine.Snapshot()
 	tail := s.machine.Tail()
-	idle, due := s.machine.Idle(), s.sinceSnapshot.batches > 0
+	idle, due, owes := s.machine.Idle(), s.sinceSnapshot.batches > 0, s.machine.Statistics().Outbox > 0
 	if whole && at == tail.Sequence {
 		s.machine = nil // what is still queued gets NotMine
 	}
@@ -70,7 +70,10 @@ func (s *served) letGo() bool {
 			s.host.options.Logger.Warn("the last snapshot of a shard was not written", "shard", s.id.String(), "error", err)
 		}
 	}
-	if err := log.Release(ctx, s.id, tail); err != nil {
+	if owes {
+		// Left claimed: should the hint get lost, Recover finds it.
+		s.host.options.Logger.Debug("a shard is let go with parcels under way", "shard", s.id.String())
+	} else if err := log.Release(ctx, s.id, tail); err != nil {
 		s.host.options.Logger.Warn("a shard was not released", "shard", s.id.String(), "error", err)
 	}
 	took := s.host.options.Clock().Sub(began)
