@@ -70,8 +70,10 @@ type watch struct {
 	index  int32 // in cell.watchers
 
 	current bool
-	known   bool // the connection was told of the cell, by this watch or one before
-	given   bool // something, by this watch
+	known   bool     // the connection was told of the cell, by this watch or one before
+	floor   position // up to where, by one before: it is not to see less
+	epoch   uint32   // of what it was given
+	given   bool     // something, by this watch
 
 	at uint64 // number of the next frame to get, while current
 
@@ -79,6 +81,33 @@ type watch struct {
 	generation uint64
 	sequence   uint64
 	events     uint64
+}
+
+// position is how far an image of a cell is.
+type position struct {
+	epoch    uint32
+	sequence uint64
+}
+
+// knownCell is a cell that a connection was told of, and up to where.
+type knownCell struct {
+	cellKey
+	position
+}
+
+// told says up to where the connection was told of the cell.
+func (w *watch) told() knownCell {
+	if w.given {
+		return knownCell{w.cell.key, position{w.epoch, w.sequence}}
+	}
+	return knownCell{w.cell.key, w.floor}
+}
+
+// behind says whether the image is older than what the connection has: another
+// hub's image was ahead of this one.
+func (w *watch) behind() bool {
+	c := w.cell
+	return !w.given && (c.epoch < w.floor.epoch || c.epoch == w.floor.epoch && c.sequence < w.floor.sequence)
 }
 
 // sighting says where an entity was seen.
@@ -291,5 +320,5 @@ func (w *watch) becomeStale() {
 // remember notes what the connection was given.
 func (w *watch) remember(sequence, events uint64) {
 	w.given, w.known = true, true
-	w.generation, w.sequence, w.events = w.cell.generation, sequence, events
+	w.epoch, w.generation, w.sequence, w.events = w.cell.epoch, w.cell.generation, sequence, events
 }

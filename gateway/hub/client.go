@@ -29,7 +29,7 @@ type Client struct {
 	version   world.Version // of what told the cell
 	ring      int
 	watches   []*watch
-	unwatched []cellKey // the connection is yet to be told
+	unwatched []knownCell // the connection is yet to be told
 	messages  []privateMessage
 	queued    bool
 	due       time.Time
@@ -119,7 +119,7 @@ func (c *Client) doIn(h *Hub, f func(*Hub)) {
 func (c *Client) moved(now, was *Hub) bool { return now != was }
 
 // adopt takes a client in. known are the cells that the connection was told of.
-func (h *Hub) adopt(c *Client, known []cellKey) {
+func (h *Hub) adopt(c *Client, known []knownCell) {
 	c.home = h
 	h.clients[c] = struct{}{}
 	h.avatars[c.avatar] = c
@@ -148,10 +148,10 @@ func (h *Hub) remove(c *Client) {
 
 // release takes a client out of this hub's books and gives the cells that its
 // connection was told of.
-func (h *Hub) release(c *Client) (known []cellKey) {
+func (h *Hub) release(c *Client) (known []knownCell) {
 	for _, w := range c.watches {
 		if w.known {
-			known = append(known, w.cell.key)
+			known = append(known, w.told())
 		}
 		h.unwatch(w)
 	}
@@ -164,7 +164,7 @@ func (h *Hub) release(c *Client) (known []cellKey) {
 }
 
 // takeUnwatched gives the cells that the connection is yet to be told of.
-func (c *Client) takeUnwatched() []cellKey {
+func (c *Client) takeUnwatched() []knownCell {
 	keys := c.unwatched
 	c.unwatched = nil
 	return keys
@@ -206,7 +206,7 @@ func (h *Hub) reinterest(c *Client) {
 			continue
 		}
 		if w.known {
-			c.unwatched = append(c.unwatched, w.cell.key)
+			c.unwatched = append(c.unwatched, w.told())
 		}
 		h.unwatch(w)
 	}
@@ -217,10 +217,10 @@ func (h *Hub) reinterest(c *Client) {
 			c.watches = append(c.watches, h.watch(c, cellKey{c.place, cell}))
 		}
 	}
-	c.unwatched = slices.DeleteFunc(c.unwatched, func(key cellKey) bool {
-		w := c.watchOf(key.cell)
+	c.unwatched = slices.DeleteFunc(c.unwatched, func(k knownCell) bool {
+		w := c.watchOf(k.cell)
 		if w != nil {
-			w.known = true
+			w.known, w.floor = true, k.position
 		}
 		return w != nil
 	})

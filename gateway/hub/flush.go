@@ -114,14 +114,14 @@ func (h *Hub) gather(c *Client, now time.Time) {
 		for i := range c.messages {
 			o.bytes = c.messages[i].append(o.bytes, c.json)
 		}
-		for _, key := range c.unwatched {
-			o.bytes = appendUnwatched(o.bytes, key, c.json)
+		for _, k := range c.unwatched {
+			o.bytes = appendUnwatched(o.bytes, k.cellKey, c.json)
 		}
 		o.buffers, o.marks = append(o.buffers, o.bytes), append(o.marks, mark{})
 	}
 	for _, w := range c.watches {
 		target := w.cell
-		if !target.live {
+		if !target.live || w.behind() {
 			continue
 		}
 		target.seal(h, now)
