@@ -30,7 +30,7 @@ func start(t testing.TB, set ...string) *server.Server {
 	t.Helper()
 	settings, err := server.Load(config.Sources{Set: append([]string{
 		"listen=127.0.0.1:0", "auth.key=" + key, "store.kind=memory", "gateway.drain_time=100ms",
-		"owner.speed=1000", "owner.speed_burst=1000",
+		"owner.speed=1000", "owner.speed_burst=100000",
 	}, set...)})
 	if err != nil {
 		t.Fatal(err)
