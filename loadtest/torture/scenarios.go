@@ -80,14 +80,18 @@ func ownerKilled(ctx context.Context, r *Run) error {
 }
 
 // takenOver watches until others have committed something to the shards that a
-// process held.
+// process held and that have players: whose loss somebody notices.
 func (r *Run) takenOver(ctx context.Context, victim *Process, held map[world.ShardID]world.Holder, since time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, takeOverLimit+2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, takeOverLimit+7*time.Second)
 	defer cancel()
+	players := r.Players.shards()
 	open := make(map[world.ShardID]world.Holder, len(held))
 	for id, h := range held {
-		open[id] = h
+		if players[id] >= watched {
+			open[id] = h
+		}
 	}
+	r.Report.Idle = len(held) - len(open)
 	err := poll(ctx, "the shards to be served again", func() (bool, error) {
 		for id, was := range open {
 			now, err := r.Cluster.Log.Tail(ctx, id)
@@ -101,19 +105,16 @@ func (r *Run) takenOver(ctx context.Context, victim *Process, held map[world.Sha
 		}
 		return len(open) == 0, nil
 	})
-	// Shards where nobody does anything are not loaded again before somebody does.
-	if err != nil {
-		crowded := r.Players.shards()
-		for id, was := range open {
-			if crowded[id] > 0 {
-				now, _ := r.Cluster.Log.Tail(context.WithoutCancel(ctx), id)
-				return fmt.Errorf("%w: %v with %d players was not; it was %+v, is %+v", err, id, crowded[id], was, now)
-			}
-		}
+	for id, was := range open {
+		now, _ := r.Cluster.Log.Tail(context.WithoutCancel(ctx), id)
+		return fmt.Errorf("%w: %v with %d players was not; it was %+v, is %+v", err, id, players[id], was, now)
 	}
-	r.Report.Idle = len(open)
-	return nil
+	return err
 }
+
+// watched is how many players make sure that a shard is asked for something
+// within a fraction of a second.
+const watched = 5
 
 // committedBy says whether the newest entry is of the present epoch.
 func (r *Run) committedBy(ctx context.Context, id world.ShardID, now world.Holder) bool {

@@ -102,7 +102,13 @@ func once(t *testing.T, scenario torture.Scenario, seed uint64) {
 	if report.InFlight == 0 {
 		t.Error("no action was in flight at the fault")
 	}
-	if longest := report.TakeOver.Longest(); longest > 3*time.Second {
+	if report.LostSessions > 0 {
+		t.Errorf("%d clients had to open a new session", report.LostSessions)
+	}
+	if report.Absent == 0 && report.Unknown > 0 {
+		t.Errorf("%d actions have no outcome", report.Unknown)
+	}
+	if longest := report.TakeOver.Longest(); scenario.Name == "owner-killed" && longest > 3*time.Second {
 		t.Errorf("a shard was served again only after %v, want 3 s", longest)
 	}
 }
