@@ -105,13 +105,18 @@ func (s *Shard) accepted(out *clusterv1.Outgoing) {
 		if t == nil || t.state.version.Handovers+1 != record.GetUpdate().GetVersion().GetHandovers() {
 			continue
 		}
-		delete(s.transits, id)
-		if t.shown && t.from != 0 {
-			// Whoever read the cell meanwhile has it there, frozen.
-			gone := t.state
-			gone.version = s.version(gone.version.Handovers)
-			s.sayUpdate(t.from, &entity{id: id}, &gone, starlingv1.Change_LEFT, false, gone.cell, cause{})
-		}
+		s.endTransit(id, t)
+	}
+}
+
+// endTransit forgets that an entity was on its way. Whoever read the cell that
+// it left meanwhile has it there, frozen, and is told that it is not.
+func (s *Shard) endTransit(id world.EntityID, t *transit) {
+	delete(s.transits, id)
+	if t.shown && t.from != 0 {
+		gone := t.state
+		gone.version = s.version(gone.version.Handovers)
+		s.sayUpdate(t.from, &entity{id: id}, &gone, starlingv1.Change_LEFT, false, gone.cell, cause{})
 	}
 }
 
@@ -153,7 +158,9 @@ func (s *Shard) admit(id world.EntityID, st state) {
 	e.version = s.version(st.version.Handovers)
 	s.note(e)
 	s.entities[id] = e
-	delete(s.transits, id) // it came back before the acknowledgement of its leaving
+	if t := s.transits[id]; t != nil {
+		s.endTransit(id, t) // it came back before the acknowledgement of its leaving
+	}
 	s.list(e)
 	s.giveToHolder(e)
 	if e.in != nil {
