@@ -4,8 +4,9 @@
 help: ## list the commands
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-dev: ## the main job on embedded defaults: a crowd of 200, a page, one process
-	go run ./cmd/starling dev --crowd 200
+dev: ## the main job on embedded defaults: a crowd of 200, a page, one process (more flags: ARGS=…)
+	@echo "compiling: the first time this takes a minute or two"
+	@go build -o bin/starling ./cmd/starling && exec bin/starling dev --crowd 200 $(ARGS)
 
 build: ## the binary, into bin/
 	go build -trimpath -o bin/ ./cmd/starling

@@ -54,8 +54,8 @@ type sources struct {
 }
 
 func (s *sources) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.file, "config", "", "a TOML file with settings (`starling config defaults` prints one)")
-	cmd.Flags().StringArrayVar(&s.set, "set", nil, "a setting, as section.key=value; may be repeated")
+	cmd.Flags().StringVar(&s.file, "config", "", "a TOML `FILE` with settings (starling config defaults prints one)")
+	cmd.Flags().StringArrayVar(&s.set, "set", nil, "a setting, as `KEY=VALUE` with a key like gateway.deadline; may be repeated")
 }
 
 func (s *sources) all() config.Sources {

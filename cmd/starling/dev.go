@@ -64,6 +64,9 @@ func (o *devOptions) settings(directory string) (*server.Settings, error) {
 }
 
 func (o *devOptions) run(ctx context.Context, out io.Writer) error {
+	if o.crowd < 0 || o.rate <= 0 {
+		return fmt.Errorf("--crowd %d --rate %g: want no less than 0 participants, and a rate above 0", o.crowd, o.rate)
+	}
 	directory := o.data
 	if directory == "" {
 		var err error
@@ -148,12 +151,12 @@ func (o *devOptions) greet(out io.Writer, url, directory string, s *server.Setti
   page       %s
   websocket  %s (docs/reference/protocol.md)
   key        %s
-             starling token create NAME --key KEY
+             %s token create NAME --key KEY
   store      %s
              %s
   crowd      %d participants around Taipei 101
 
   Ctrl-C stops.
 
-`, info.Version, url, "ws"+url[len("http"):len(url)-1]+server.Endpoint, s.Auth.Key, store, info.Survives, o.crowd)
+`, info.Version, url, "ws"+url[len("http"):len(url)-1]+server.Endpoint, s.Auth.Key, os.Args[0], store, info.Survives, o.crowd)
 }

@@ -63,7 +63,10 @@ func shardsCommand() *cobra.Command {
 			Args:  cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return peer.ask(cmd.Context(), func(ctx context.Context, o clusterv1.OperatorClient) error {
-					_, err := o.Drain(ctx, &clusterv1.DrainRequest{Node: args[0]})
+					if _, err := o.Drain(ctx, &clusterv1.DrainRequest{Node: args[0]}); err != nil {
+						return err
+					}
+					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s drains; `starling shards list` shows what it still has\n", args[0])
 					return err
 				})
 			},
@@ -74,7 +77,10 @@ func shardsCommand() *cobra.Command {
 			Args:  cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return peer.ask(cmd.Context(), func(ctx context.Context, o clusterv1.OperatorClient) error {
-					_, err := o.Undrain(ctx, &clusterv1.UndrainRequest{Node: args[0]})
+					if _, err := o.Undrain(ctx, &clusterv1.UndrainRequest{Node: args[0]}); err != nil {
+						return err
+					}
+					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s takes shards again\n", args[0])
 					return err
 				})
 			},

@@ -19,7 +19,7 @@ const module = "github.com/starling-vr/starling"
 // floors is the order of the rooms: a package may import only from its own room
 // and those below. Several rooms on a floor do not know each other.
 var floors = [][]string{
-	{"cmd", "examples"},
+	{"cmd", "examples", "game"},
 	{"loadtest"},
 	{"gateway", "web"},
 	{"render"},

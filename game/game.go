@@ -1,0 +1,70 @@
+// Package game runs Starling with a game's own functions.
+//
+//	func main() {
+//		registry := actions.NewRegistry()
+//		if err := registry.Register(actions.Function{Name: "tag", Run: tag}); err != nil {
+//			log.Fatal(err)
+//		}
+//		game.Main(registry)
+//	}
+package game
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/starling-vr/starling/actions"
+	"github.com/starling-vr/starling/internal/config"
+	"github.com/starling-vr/starling/internal/server"
+)
+
+// Main is the main function of a game's server: `starling serve` with the
+// game's functions. It reads --config FILE, STARLING_… variables and --set
+// section.key=value, serves until SIGTERM or SIGINT, and ends the process.
+// Every owner of a world must run the same functions.
+func Main(registry *actions.Registry) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := Serve(ctx, registry, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Serve runs a process with the registry's functions until ctx ends, then hands
+// its shards over. The arguments are those of Main. Errors say which setting or
+// function cannot work.
+func Serve(ctx context.Context, registry *actions.Registry, arguments []string) error {
+	flags := pflag.NewFlagSet("game", pflag.ContinueOnError)
+	file := flags.String("config", "", "a TOML `FILE` with settings (starling config defaults prints one)")
+	set := flags.StringArray("set", nil, "a setting, as `KEY=VALUE` with a key like gateway.deadline; may be repeated")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	settings, err := server.Load(config.Sources{File: *file, Env: os.Environ(), Set: *set})
+	if err != nil {
+		return err
+	}
+	log, err := settings.Log.Logger(os.Stderr)
+	if err != nil {
+		return err
+	}
+	running, err := server.Start(ctx, settings, server.Options{Log: log, Registry: registry})
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "node", running.Node(), "listen", running.Address(), "functions", registry.Names())
+	select {
+	case <-ctx.Done():
+		return running.Stop()
+	case err := <-running.Failed():
+		return errors.Join(fmt.Errorf("cannot go on: %w", err), running.Stop())
+	}
+}
