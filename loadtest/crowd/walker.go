@@ -20,6 +20,7 @@ type Area struct {
 	Clusters int     // at least 1
 	Spread   float64 // metres from Centre to a cluster's centre, at most
 	Sigma    float64 // metres, standard deviation of a cluster along each axis
+	Stay     bool    // nobody goes over to another cluster
 }
 
 // Taipei is the square around Taipei 101: the crowd of `starling dev`.
@@ -75,7 +76,7 @@ func (w *Walker) point() world.Geo {
 
 // choose takes a new goal: mostly near, sometimes another cluster.
 func (w *Walker) choose() {
-	if w.random.Float64() < 0.08 {
+	if !w.area.Stay && w.random.Float64() < 0.08 {
 		w.home = w.random.IntN(len(w.centres))
 	}
 	w.goal = w.point()
