@@ -72,7 +72,7 @@ func visit(url, pictures string) []step {
 		}},
 		{"stopping and putting a ball down", []action{press("Escape"), press("b"), until(told("You put a ball down"))}},
 		{"touching it", []action{
-			until(`document.querySelector("#nearby-list i.thing") !== null`),
+			until(ballAtHand),
 			press("e"), until(told("You touched")),
 		}},
 		{"grabbing it", []action{press("g"), until(`document.body.dataset.held === "yes"`), picture(pictures, "joined-dark")}},
@@ -92,6 +92,12 @@ func visit(url, pictures string) []step {
 		}},
 	}
 }
+
+// ballAtHand: the nearest of all is a thing, less than 10 m away.
+const ballAtHand = `(() => {
+	const first = document.querySelector("#nearby-list > *");
+	return first !== null && first.querySelector("i.thing") !== null && /(^|[^0-9.])[0-9](\.[0-9])? m/.test(first.textContent);
+})()`
 
 // until waits for an expression of the page; number(id) is the figure shown there.
 func until(expression string) action {
