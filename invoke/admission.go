@@ -137,14 +137,15 @@ func (p *Policy) testMemory(all []*Function) *Shortage {
 	return &Shortage{"memory", fmt.Sprintf("%v = %.0f B > budget %d B", &used, used.total, p.config.Memory)}
 }
 
-// blocking is how long f may find every worker that it could use busy with less
-// urgent work, which is not interrupted: a slice and the longest run. Where
-// workers are reserved for short runs, a short function waits for short ones only.
+// blocking is how long f may find every worker that it could use, or its key, busy
+// with less urgent work, which is not interrupted: a slice and the longest run. Where
+// workers are reserved for short runs, a short function waits for short ones only,
+// but for those in its own keys.
 func (p *Policy) blocking(f *Function, all []*Function) (time.Duration, string) {
 	var longest time.Duration
 	var name string
 	for _, g := range all {
-		apart := g.long && !f.long && p.config.ShortWorkers > 0
+		apart := g.long && !f.long && p.config.ShortWorkers > 0 && (f.spec.Keys == nil || f.spec.Keys != g.spec.Keys)
 		if run := g.runTime(); !apart && run > longest {
 			longest, name = run, g.spec.Name
 		}

@@ -33,6 +33,12 @@ type Bounds struct {
 	// them are kept for what is within the guarantee. Default: 4096, or four times
 	// that if it is more. Too large a bound turns overload into waiting.
 	Count int
+	// Excess is how many invocations beyond the guarantee may wait in a key, and
+	// times the workers in all, if any function of the same Keys has a guarantee,
+	// which they delay. Default: as many as are expected to run in a quarter of the
+	// shortest deadline promised in the Keys (up to 64 of them in half of it), at least 1.
+	// Set it for work that costs more to refuse than to do.
+	Excess int
 	// Age is the longest that an invocation may wait, counted from Submit.
 	// Default: 1 s.
 	Age time.Duration

@@ -30,8 +30,8 @@ func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
 		return nil, &NotAdmittedError{spec.Name, shortages}
 	}
 	p.functions = append(p.functions, f)
-	if c.Rate > 0 && spec.Keys != nil {
-		spec.Keys.promised++
+	if spec.Keys != nil {
+		spec.Keys.promise(p.functions)
 	}
 	return f, nil
 }
@@ -55,7 +55,7 @@ func (p *Policy) checkSpec(spec *Spec) []Shortage {
 	require(c.Deadline >= 0 && c.RunTime >= 0 && c.Memory >= 0, "Deadline, RunTime or Memory is negative")
 	require(c.Deadline > 0 || c.Rate == 0 && !c.Hard, "Rate or Hard without Deadline")
 	require(c.MissTarget >= 0 && c.MissTarget <= 1, "MissTarget %v is not within 0..1", c.MissTarget)
-	require(spec.Queue.Count >= 0 && spec.Queue.Age >= 0, "Queue bounds are negative")
+	require(spec.Queue.Count >= 0 && spec.Queue.Excess >= 0 && spec.Queue.Age >= 0, "Queue bounds are negative")
 	require(spec.Queue.Count == 0 || spec.Queue.Count >= c.Burst, "Queue.Count %d is less than Burst %d", spec.Queue.Count, c.Burst)
 	return found
 }
@@ -85,9 +85,6 @@ func (p *Policy) Undeploy(now Instant, f *Function) {
 	account := f.account(p.advance(now))
 	p.retired[account.Class].addAccount(&account)
 	f.undeployed = true
-	if account.Class != BestEffort && f.spec.Keys != nil {
-		f.spec.Keys.promised--
-	}
 	p.nextExpiry = math.MinInt64
 	if f.estimate.p99 > 0 {
 		p.learned[f.spec.Name] = f.estimate.p99
@@ -95,8 +92,11 @@ func (p *Policy) Undeploy(now Instant, f *Function) {
 	for i := range p.functions {
 		if p.functions[i] == f {
 			p.functions = append(p.functions[:i], p.functions[i+1:]...)
-			return
+			break
 		}
+	}
+	if f.spec.Keys != nil {
+		f.spec.Keys.promise(p.functions)
 	}
 }
 

@@ -1,6 +1,9 @@
 package invoke
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // KeyOptions configure a set of keys.
 type KeyOptions struct {
@@ -18,9 +21,19 @@ type Keys struct {
 	name      string
 	options   KeyOptions
 	policy    *Policy
-	scheduler *Scheduler // nil for a bare Policy
-	promised  int        // deployed functions of the set with a guarantee
+	scheduler *Scheduler    // nil for a bare Policy
+	tightest  time.Duration // the shortest deadline promised to a function of the set, 0: none
 	tally     keysTally
+}
+
+// promise notes what is promised to the functions of the set.
+func (k *Keys) promise(functions []*Function) {
+	k.tightest = 0
+	for _, f := range functions {
+		if c := &f.spec.Contract; f.spec.Keys == k && c.Rate > 0 && (k.tightest == 0 || c.Deadline < k.tightest) {
+			k.tightest = c.Deadline
+		}
+	}
 }
 
 // Name returns the name of the set.

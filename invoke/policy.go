@@ -62,6 +62,9 @@ func (p *Policy) Keys(name string, options KeyOptions) *Keys {
 	return keys
 }
 
+// Workers returns how many invocations may run at once.
+func (p *Policy) Workers() int { return p.config.Workers }
+
 func (p *Policy) advance(now Instant) Instant {
 	p.now = max(p.now, now)
 	return p.now
@@ -163,22 +166,30 @@ func (p *Policy) admit(now Instant, f *Function, inv *Invocation) (guaranteed bo
 func (p *Policy) privilege(key *Key) bool { return key == nil || key.unprivileged == 0 }
 
 // excessive says whether more work beyond the guarantee would keep work within it
-// waiting too long in the same keys, which it cannot overtake: a quarter of the
-// deadline, in one key or over all workers.
+// waiting too long in the same keys, which it cannot overtake.
 func (p *Policy) excessive(f *Function, key *Key) bool {
-	if key.keys.promised == 0 {
-		return false
-	}
-	bound := f.spec.Contract.Deadline / 4
-	if bound == 0 {
-		bound = f.spec.Queue.Age / 4
-	}
-	n := max(int(bound/max(f.expected(), 1)), minExcess)
-	return key.excess >= n || f.excess >= n*p.config.Workers
+	n := f.excessBound()
+	return n > 0 && (key.excess >= n || f.excess >= n*p.config.Workers)
 }
 
-// minExcess is how much may exceed the guarantee in a key in any case.
-const minExcess = 64
+// excessBound is how much may exceed f's guarantee in a key, 0 for no bound: a
+// quarter of the shortest deadline that is promised to any function of the same
+// keys. Fast functions may send a few together in any case, as long as that takes
+// no more than half of it, and one may always wait.
+func (f *Function) excessBound() int {
+	tightest := f.spec.Keys.tightest
+	if tightest == 0 {
+		return 0
+	}
+	if f.spec.Queue.Excess > 0 {
+		return f.spec.Queue.Excess
+	}
+	fit := int(tightest / 4 / max(f.expected(), 1))
+	return max(fit, min(2*fit, fewExcess), 1)
+}
+
+// fewExcess is how much counts as a few.
+const fewExcess = 64
 
 func (p *Policy) enqueue(inv *Invocation) {
 	p.count(inv, 1)

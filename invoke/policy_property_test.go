@@ -102,6 +102,14 @@ func (m *policyModel) submit(t *rapid.T) {
 	}
 }
 
+func excessive(f *Function, key *Key) bool {
+	if key == nil {
+		return false
+	}
+	bound := f.excessBound()
+	return bound > 0 && (key.excess >= bound || f.excess >= bound)
+}
+
 func (m *policyModel) checkRefusal(t *rapid.T, f *Function, inv *Invocation, r *Refusal) {
 	waits, ofSender := 0, 0
 	for _, w := range m.waiting {
@@ -114,7 +122,7 @@ func (m *policyModel) checkRefusal(t *rapid.T, f *Function, inv *Invocation, r *
 	}
 	switch r.Reason {
 	case QueueFull:
-		if waits < f.spec.Queue.Count-f.reserve && (inv.Key == nil || f.excess < minExcess) {
+		if waits < f.spec.Queue.Count-f.reserve && !excessive(f, inv.Key) {
 			t.Fatalf("full with %d of %d (%d kept)", waits, f.spec.Queue.Count, f.reserve)
 		}
 	case SenderOverShare:

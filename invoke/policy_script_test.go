@@ -153,7 +153,7 @@ func (s *policyScript) deploy(a arguments) []string {
 			Rate: float64(a.number("rate")), Burst: a.number("burst"), Deadline: a.duration("deadline"),
 			Hard: a.options["hard"] != "", RunTime: a.duration("runtime"), Memory: int64(a.number("memory")),
 		},
-		Queue: invoke.Bounds{Count: a.number("count"), Age: a.duration("age")},
+		Queue: invoke.Bounds{Count: a.number("count"), Excess: a.number("excess"), Age: a.duration("age")},
 	}
 	if name := a.options["keys"]; name != "" {
 		if s.keySets[name] == nil {

@@ -32,6 +32,9 @@ func New(config Config) *Scheduler {
 	return s
 }
 
+// Workers returns how many invocations may run at once.
+func (s *Scheduler) Workers() int { return s.policy.Workers() }
+
 // Now reads the scheduler's clock.
 func (s *Scheduler) Now() Instant { return s.clock() }
 
