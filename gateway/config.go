@@ -38,6 +38,8 @@ type Config struct {
 	OpenTime    time.Duration `toml:"open_time" default:"8s" doc:"time for owners to open a session; then the connection is closed as UNREACHABLE"`
 	RenewEvery  time.Duration `toml:"renew_every" default:"2s" doc:"how often owners are told which sessions are present; far below resume_time"`
 
+	RefuseOverload bool `toml:"refuse_overload" default:"true" doc:"while more than 2 % of updates reach the sockets later than 80 % of deadline, refuse actions over an equal share as BUSY, retryable"`
+
 	DrainTime      time.Duration `toml:"drain_time" default:"10s" doc:"over how long a draining gateway sends its clients away"`
 	ReconnectAfter time.Duration `toml:"reconnect_after" default:"1s" doc:"base of the time that close reasons ask a client to wait; with jitter, up to twice this"`
 	Hubs           int           `toml:"hubs" default:"0" doc:"goroutines that write to clients, each with its part of the cells; 0: one per processor"`
@@ -52,7 +54,7 @@ func DefaultConfig() Config {
 		HandshakeTime: 5 * time.Second, PingAfter: 15 * time.Second, IdleTime: 40 * time.Second, SlowReader: 10 * time.Second,
 		Deadline: 15 * time.Millisecond, FlushShare: 4 * time.Millisecond,
 		ResumeTime: 30 * time.Second, RouteTime: 2 * time.Second, ResendAfter: 500 * time.Millisecond,
-		OpenTime: 8 * time.Second, RenewEvery: 2 * time.Second,
+		OpenTime: 8 * time.Second, RenewEvery: 2 * time.Second, RefuseOverload: true,
 		DrainTime: 10 * time.Second, ReconnectAfter: time.Second,
 	}
 }

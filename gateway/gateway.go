@@ -16,6 +16,7 @@ import (
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/gateway/conn"
 	"github.com/starling-vr/starling/gateway/hub"
+	"github.com/starling-vr/starling/gateway/overload"
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/world"
 	"github.com/starling-vr/starling/world/hex"
@@ -48,6 +49,7 @@ type Gateway struct {
 	requests requests
 	sessions sessionTable
 	limits   addressLimits
+	overload *overload.Limiter
 	draining atomic.Bool
 
 	mu          sync.Mutex
@@ -81,6 +83,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		config: config, router: deps.Router, bus: deps.Bus, auth: deps.Auth, log: deps.Log, shards: deps.Shards, version: deps.Version,
 		connections: make(map[*connection]struct{}),
 	}
+	g.overload = overload.New(overload.Config{Ages: hubMetrics.Latency.Counts})
 	if g.metrics, err = newMetrics(deps.Registerer, g); err != nil {
 		return nil, err
 	}
@@ -174,13 +177,16 @@ func (g *Gateway) each(f func(*connection)) {
 func (g *Gateway) sweep() {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	routes := time.NewTicker(100 * time.Millisecond)
+	routes := time.NewTicker(overload.WindowTime)
 	defer routes.Stop()
 	for {
 		select {
 		case <-g.context.Done():
 			return
 		case <-routes.C:
+			if g.config.RefuseOverload {
+				g.overload.Tick()
+			}
 			now := time.Now()
 			g.sessions.each(func(s *session) { s.lookAfter(now) })
 		case <-ticker.C:

@@ -8,6 +8,7 @@ import (
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/gateway/hub"
+	"github.com/starling-vr/starling/gateway/overload"
 	"github.com/starling-vr/starling/world"
 )
 
@@ -39,6 +40,7 @@ type session struct {
 	told    uint64                // highest number whose outcome came
 	moves   uint32                // hand-overs of the session, as far as is known
 	over    bool                  // the session ended, or lives on another connection
+	load    overload.Sender
 }
 
 // flight is an action without an outcome.
@@ -70,6 +72,11 @@ func (s *session) act(now time.Time, in incoming, within bool) {
 	case len(s.flights) >= s.gateway.config.MaxInFlight:
 		s.mu.Unlock()
 		s.refuse(number, starlingv1.Code_RATE, "too many actions without an outcome", 20*time.Millisecond)
+		return
+	}
+	if after, ok := s.gateway.overload.Admit(&s.load, uint64(s.id), now); !ok {
+		s.mu.Unlock()
+		s.refuse(number, starlingv1.Code_BUSY, "the server carries no more now: everybody gets an equal share", max(after, time.Millisecond))
 		return
 	}
 	f := flight{number: number, raw: slices.Clone(in.raw), arrived: now, sent: now, to: s.shard}

@@ -89,6 +89,20 @@ func (l *Latency) observe(age time.Duration) {
 	}
 }
 
+// Counts gives how many updates were handed to sockets so far, and how many of
+// them were older than four fifths of the deadline.
+func (l *Latency) Counts() (all, old uint64) {
+	limit := l.deadline * 4 / 5
+	for i := range l.counts {
+		n := l.counts[i].Load()
+		all += n
+		if i > 0 && latencyBounds[i-1] >= limit {
+			old += n
+		}
+	}
+	return all, old
+}
+
 // Describe implements prometheus.Collector.
 func (l *Latency) Describe(out chan<- *prometheus.Desc) {
 	out <- l.histogram
