@@ -94,6 +94,7 @@ func TestStuckReaders(t *testing.T) {
 func TestReaderThatPauses(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.SocketBuffer, c.MessageRate, c.MessageBurst = 8<<10, 1e6, 1e6
+		c.FlushShare = 0 // a thousand actions, one after the other, before the reader is closed as slow
 	})
 	dialer := websocket.Dialer{Subprotocols: []string{conn.ProtoSubprotocol}, NetDial: func(network, address string) (net.Conn, error) {
 		c, err := net.Dial(network, address)

@@ -32,8 +32,8 @@ type Client struct {
 	unwatched []knownCell // the connection is yet to be told
 	messages  []privateMessage
 	queued    bool
-	due       time.Time
-	full      bool // the socket takes nothing
+	due       int64 // in which grain of the hub's wheel
+	full      bool  // the socket takes nothing
 	fullSince time.Time
 	gone      bool
 }

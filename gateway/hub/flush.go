@@ -23,87 +23,64 @@ type mark struct {
 	baseline bool
 }
 
-// dueClient is an entry of the queue: the client may have moved to another hub
-// since.
-type dueClient struct {
-	client *Client
-	at     time.Time
-}
-
 // queue makes a client due like anything that comes in now.
 func (h *Hub) queue(c *Client, now time.Time) {
 	if !c.queued {
-		h.queueAt(c, now, h.pace.due(now, now, h.hubs.config.Deadline))
+		h.queueAt(c, now, h.pace.due(now, now))
 	}
 }
 
 func (h *Hub) queueAt(c *Client, now, due time.Time) {
-	if c.full || c.gone {
-		return
+	if !c.full && !c.gone {
+		h.wheel.put(c, now, due)
 	}
-	if !due.After(now) {
-		if !c.queued || c.due.After(now) {
-			c.queued, c.due = true, now
-			h.urgent = append(h.urgent, c)
+}
+
+// flushDue writes to all whose time has come, the earliest due first, and says
+// how long the hub may rest then; false: until something comes.
+func (h *Hub) flushDue(now time.Time) (rest time.Duration, waiting bool) {
+	for {
+		// The processors are shared: a flush is reckoned at twice its time.
+		grain, rest, ok := h.wheel.next(now, 2*h.pace.each)
+		if !ok || rest > 0 {
+			h.wheel.advance(now)
+			return rest, ok
 		}
-		return
-	}
-	if c.queued {
-		return
-	}
-	c.queued, c.due = true, due
-	h.due = append(h.due, dueClient{c, due})
-}
-
-// untilDue is how long the hub may sleep, if there is something due.
-func (h *Hub) untilDue(now time.Time) time.Duration {
-	return max(0, h.due[h.head].at.Sub(now))
-}
-
-// flushDue writes to all whose time has come.
-func (h *Hub) flushDue(now time.Time) {
-	started := now
-	flushed := false
-	for i, c := range h.urgent {
-		h.flush(c, now)
-		h.urgent[i] = nil
-		flushed = true
-	}
-	h.urgent = h.urgent[:0]
-	for h.head < len(h.due) && !h.due[h.head].at.After(now) {
-		h.flush(h.due[h.head].client, now)
-		h.due[h.head] = dueClient{}
-		h.head++
-		flushed = true
-	}
-	switch {
-	case h.head == len(h.due):
-		h.due, h.head = h.due[:0], 0
-	case h.head > 1024 && h.head > len(h.due)/2:
-		kept := copy(h.due, h.due[h.head:])
-		clear(h.due[kept:])
-		h.due, h.head = h.due[:kept], 0
-	}
-	if flushed {
-		h.pace.worked(time.Since(started))
+		now = h.flushGrain(grain, now)
 	}
 }
 
-// flush writes all that is pending for a client with one system call.
-func (h *Hub) flush(c *Client, now time.Time) {
+func (h *Hub) flushGrain(grain int64, started time.Time) (ended time.Time) {
+	bucket := h.wheel.take(grain)
+	flushed := 0
+	for _, c := range bucket {
+		if c.hub.Load() == h && c.due == grain && h.flush(c, started) {
+			flushed++
+		}
+	}
+	h.wheel.done(grain, bucket)
+	ended = time.Now()
+	h.pace.worked(flushed, ended.Sub(started), started.Sub(h.wheel.start(grain+1)))
+	return ended
+}
+
+// flush writes all that is pending for a client with one system call, if there
+// is anything.
+func (h *Hub) flush(c *Client, now time.Time) bool {
 	if c.hub.Load() != h || !c.queued || c.gone || c.full { // the hub first: the rest is its
-		return
+		return false
 	}
 	c.queued = false
 	h.gather(c, now)
 	if len(h.out.buffers) == 0 {
-		return
+		return false
 	}
 	accepted := c.conn.Write(h.out.buffers)
 	h.metrics.Writes.Inc()
 	h.settle(c, accepted, time.Now())
 	clear(h.out.buffers)
 	clear(h.out.marks)
+	return true
 }
 
 // gather collects what is pending: private messages first.

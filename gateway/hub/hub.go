@@ -28,10 +28,8 @@ type Hub struct {
 	requests map[uint64]*cell
 	request  uint64
 
-	due    []dueClient // in the order in which they are due
-	head   int
-	urgent []*Client
-	pace   pace
+	wheel wheel // who is to be written to, and when
+	pace  pace
 
 	sightings  []sightingOf
 	freeFrames []*frame
@@ -69,7 +67,7 @@ func newHub(s *Hubs, index int) *Hub {
 		cells: make(map[cellKey]*cell), byShard: make(map[world.ShardID]map[*cell]struct{}),
 		clients: make(map[*Client]struct{}), avatars: make(map[world.EntityID]*Client),
 		recount: make(map[cellKey]struct{}), requests: make(map[uint64]*cell),
-		pace: newPace(s.config.FlushShare),
+		wheel: newWheel(time.Now(), s.config.Deadline), pace: newPace(s.config.FlushShare, s.config.Deadline),
 	}
 }
 
@@ -130,9 +128,8 @@ func (h *Hub) run() {
 			ticker.Reset(next.Sub(now))
 		}
 		h.take()
-		h.flushDue(time.Now())
-		if h.head < len(h.due) {
-			timer.Reset(h.untilDue(time.Now()))
+		if rest, waiting := h.flushDue(time.Now()); waiting {
+			timer.Reset(rest)
 		}
 	}
 }

@@ -450,29 +450,3 @@ func TestJSONFrame(t *testing.T) {
 		t.Errorf("%d buffers", len(ws.taken))
 	}
 }
-
-func TestPace(t *testing.T) {
-	p := newPace(4 * time.Millisecond)
-	now := time.Now()
-	if due := p.due(now, now, 15*time.Millisecond); due != now {
-		t.Error("an idle hub waits")
-	}
-	for range 20 { // half of the time is spent writing
-		p.tick(now)
-		p.worked(25 * time.Millisecond)
-		now = now.Add(50 * time.Millisecond)
-	}
-	if p.wait != 4*time.Millisecond {
-		t.Errorf("a busy hub waits %v", p.wait)
-	}
-	if due := p.due(now, now.Add(-10*time.Millisecond), 15*time.Millisecond); due != now.Add(2*time.Millisecond) {
-		t.Errorf("an old update waits %v", due.Sub(now))
-	}
-	none := newPace(0)
-	none.tick(now)
-	none.worked(time.Second)
-	none.tick(now.Add(time.Second))
-	if none.wait != 0 {
-		t.Error("waits although the share is 0")
-	}
-}

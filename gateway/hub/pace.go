@@ -4,44 +4,79 @@ import "time"
 
 // pace decides how long a flush waits for company. Writes are what costs, and
 // waiting saves writes: not at all while the hub is idle, up to the share as it
-// gets busier, and never past what an update's deadline leaves.
+// gets busier, and from then on up to what an update's deadline leaves.
 type pace struct {
-	share time.Duration
-	wait  time.Duration
-	busy  float64 // share of the time spent writing, smoothed
-	spent time.Duration
-	last  time.Time
+	share    time.Duration
+	deadline time.Duration
+
+	wait    time.Duration // of what comes now
+	reserve time.Duration // of the deadline, kept for the write and the way to the socket
+	each    time.Duration // that one flush takes, smoothed
+	busy    float64       // share of the time spent on flushes, smoothed
+	late    float64       // nanoseconds by which flushes came after they were due, smoothed
+
+	// Since the last tick.
+	last    time.Time
+	spent   time.Duration
+	behind  time.Duration
+	flushes int
 }
 
+// Shares of the time that a hub spends on flushes.
 const (
-	// Below idleBusy nothing waits; from fullBusy on the whole share is used.
-	idleBusy = 0.05
-	fullBusy = 0.25
-	// reserve of the deadline for the write itself and the way to the socket.
-	reserve = 3 * time.Millisecond
+	idleBusy  = 0.002 // below it nothing waits
+	shareBusy = 0.01  // the whole share is used
+	fullBusy  = 0.04  // all that the deadline leaves is used
 )
 
-func newPace(share time.Duration) pace { return pace{share: share} }
+// firstEach is what a flush is taken to cost before any was measured.
+const firstEach = 10 * time.Microsecond
 
-func (p *pace) worked(d time.Duration) { p.spent += d }
+func newPace(share, deadline time.Duration) pace {
+	return pace{share: share, deadline: deadline, reserve: deadline / 4, each: firstEach}
+}
 
-// tick renews the estimate; some times a second.
+// worked notes flushes and the time they took, and by how much they were late.
+func (p *pace) worked(flushes int, took, late time.Duration) {
+	p.flushes += flushes
+	p.spent += took
+	p.behind += time.Duration(flushes) * max(0, late)
+}
+
+// tick renews the estimates; some times a second.
 func (p *pace) tick(now time.Time) {
 	if elapsed := now.Sub(p.last); !p.last.IsZero() && elapsed > 0 {
-		p.busy = (p.busy + min(1, float64(p.spent)/float64(elapsed))) / 2
+		p.busy += (min(1, float64(p.spent)/float64(elapsed)) - p.busy) / 4
 	}
-	p.last, p.spent = now, 0
-	load := max(0, min(1, (p.busy-idleBusy)/(fullBusy-idleBusy)))
-	p.wait = time.Duration(load * float64(p.share))
+	if p.flushes > 0 {
+		p.each += (p.spent/time.Duration(p.flushes) - p.each) / 8
+		p.late += (float64(p.behind)/float64(p.flushes) - p.late) / 4
+	}
+	p.last, p.spent, p.behind, p.flushes = now, 0, 0, 0
+	// A quarter of the deadline is for the way to the gateway, the write, and the
+	// way to the client; where flushes come late, so much more.
+	p.reserve = min(p.deadline/4+time.Duration(2*p.late), p.deadline*3/4)
+	p.wait = p.waitAt(p.busy)
+}
+
+func (p *pace) waitAt(busy float64) time.Duration {
+	if p.share == 0 || busy <= idleBusy {
+		return 0
+	}
+	if busy <= shareBusy {
+		return time.Duration((busy - idleBusy) / (shareBusy - idleBusy) * float64(p.share))
+	}
+	beyond := max(0, p.deadline-p.reserve-p.share)
+	return p.share + time.Duration(min(1, (busy-shareBusy)/(fullBusy-shareBusy))*float64(beyond))
 }
 
 // due is when something that arrived at the gateway at arrived must leave.
-func (p *pace) due(now, arrived time.Time, deadline time.Duration) time.Time {
+func (p *pace) due(now, arrived time.Time) time.Time {
 	if p.wait == 0 {
 		return now
 	}
 	due := now.Add(p.wait)
-	if latest := arrived.Add(deadline - reserve); latest.Before(due) {
+	if latest := arrived.Add(p.deadline - p.reserve); latest.Before(due) {
 		return latest
 	}
 	return due

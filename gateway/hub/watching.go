@@ -118,7 +118,7 @@ func (h *Hub) touch(c *cell, now, arrived time.Time) {
 	if !c.live {
 		return
 	}
-	due := h.pace.due(now, arrived, h.hubs.config.Deadline)
+	due := h.pace.due(now, arrived)
 	for _, w := range c.watchers {
 		h.queueAt(w.client, now, due)
 	}
