@@ -21,7 +21,9 @@ func (u *updating) commits(c *cell, f *starlingv1.CellFrame) {
 		at := u.received.Add(-time.Duration(commit.AgeUs) * time.Microsecond)
 		for _, step := range commit.Steps {
 			if event := step.GetEvent(); event != nil {
-				u.events = append(u.events, event)
+				if c.ahead.take(event, f.Partial) {
+					u.events = append(u.events, event)
+				}
 			} else if update := step.GetUpdate(); update != nil {
 				u.step(c, update, at)
 			}

@@ -330,7 +330,7 @@ func viewOf(c *starling.Client) object {
 	slices.SortFunc(states, func(a, b starling.CellState) int { return compare(a.Cell, b.Cell) })
 	cells := []object{}
 	for _, s := range states {
-		cells = append(cells, object{"cell": decimal(s.Cell), "place": decimal(s.Place), "epoch": s.Epoch, "sequence": decimal(s.Sequence), "watchers": s.Watchers})
+		cells = append(cells, object{"cell": decimal(s.Cell), "place": decimal(s.Place), "epoch": s.Epoch, "sequence": decimal(s.Sequence), "watchers": s.Watchers, "thinned": s.Thinned})
 	}
 	return object{"entities": entities, "cells": cells}
 }

@@ -43,6 +43,7 @@ type CellState struct {
 	Sequence uint64
 	Watchers uint32 // participants who watch the cell
 	Current  bool   // false: of an earlier connection, awaiting its baseline
+	Thinned  bool   // a crowd over the budget: states other than of those near are late
 }
 
 // Entity gives one entity of the view.
@@ -73,7 +74,7 @@ func (c *Client) Cells() []CellState {
 	defer c.view.mu.RUnlock()
 	states := make([]CellState, 0, len(c.view.cells))
 	for _, cell := range c.view.cells {
-		states = append(states, CellState{cell.id, cell.place, cell.epoch, cell.sequence, cell.watchers, cell.based})
+		states = append(states, CellState{cell.id, cell.place, cell.epoch, cell.sequence, cell.watchers, cell.based, cell.thinned})
 	}
 	return states
 }

@@ -26,6 +26,7 @@ type Options struct {
 	Start      *starlingv1.Position   // where a new session's avatar appears
 	Place      uint64                 // the place to join; 0: the map
 	Attributes *starlingv1.Attributes // of the avatar
+	Budget     *starlingv1.Budget     // at most so much of crowds; nil: what the gateway grants
 
 	JSON   bool              // subprotocol starling.v1.json instead of starling.v1.proto
 	Dialer *websocket.Dialer // default: websocket.DefaultDialer's settings
@@ -100,9 +101,10 @@ type Session struct {
 	Deadline   time.Duration     // D: the time from an action to its update
 	ResumeTime time.Duration     // how long the session outlives a connection
 	Gateway    string
-	Version    string // of the server
-	Resolution int    // H3 resolution of cells
-	InFlight   int    // actions that may be unanswered
+	Version    string             // of the server
+	Resolution int                // H3 resolution of cells
+	InFlight   int                // actions that may be unanswered
+	Budget     *starlingv1.Budget // of deliveries, as granted
 }
 
 // StaticToken is a token that does not change.

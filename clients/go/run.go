@@ -153,6 +153,7 @@ func (c *Client) early(m *starlingv1.ServerMessage) {
 func (c *Client) hello(ctx context.Context) (*starlingv1.Hello, error) {
 	hello := &starlingv1.Hello{
 		Client: c.options.Name, Place: c.options.Place, Start: c.options.Start, Attributes: c.options.Attributes,
+		Budget: c.options.Budget,
 	}
 	if c.options.Token != nil {
 		token, err := c.options.Token(ctx)
@@ -230,7 +231,7 @@ func sessionOf(w *starlingv1.Welcome) Session {
 		ID: w.Session, Avatar: w.Avatar, NextNumber: w.NextNumber, Resumed: w.Resumed,
 		Place: w.Place, PlaceInfo: w.PlaceInfo, Pose: w.Pose, Ring: w.Ring,
 		Deadline: time.Duration(w.DeadlineUs) * time.Microsecond, ResumeTime: time.Duration(w.ResumeMs) * time.Millisecond,
-		Gateway: w.Gateway, Version: w.Version, Resolution: int(w.CellResolution), InFlight: int(w.MaxInFlight),
+		Gateway: w.Gateway, Version: w.Version, Resolution: int(w.CellResolution), InFlight: int(w.MaxInFlight), Budget: w.Budget,
 	}
 }
 

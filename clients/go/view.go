@@ -58,7 +58,9 @@ type cell struct {
 	sequence  uint64
 	watchers  uint32
 	based     bool // a baseline came on this connection
+	thinned   bool // its states may be older than its sequence
 	present   map[uint64]*presence
+	ahead     aheadEvents
 }
 
 // presence is an entity in the image of a cell.
@@ -115,7 +117,7 @@ func (v *view) apply(f *starlingv1.CellFrame, received time.Time, wantChanges bo
 		}
 		return u.finish(), nil
 	}
-	if !f.Baseline {
+	if !f.Baseline || f.Partial {
 		if skip, err := chain(c, f); skip || err != nil {
 			return frameResult{}, err
 		}
@@ -126,7 +128,11 @@ func (v *view) apply(f *starlingv1.CellFrame, received time.Time, wantChanges bo
 		c = &cell{id: f.Cell, present: make(map[uint64]*presence)}
 		v.cells[f.Cell] = c
 	}
-	c.place, c.epoch, c.sequence = f.Place, f.Epoch, f.Sequence
+	if f.Partial {
+		u.commits(c, f)
+		return u.finish(), nil
+	}
+	c.place, c.epoch, c.sequence, c.thinned = f.Place, f.Epoch, f.Sequence, f.Thinned
 	if f.Watchers != 0 {
 		c.watchers = f.Watchers
 	}
@@ -145,6 +151,8 @@ func chain(c *cell, f *starlingv1.CellFrame) (skip bool, err error) {
 	switch {
 	case c == nil || !c.based:
 		return true, nil // the baseline that is coming stands for it
+	case f.Partial:
+		return f.Epoch != c.epoch, nil // what it skips the chain tells
 	case f.Epoch < c.epoch:
 		return true, nil
 	case f.Epoch > c.epoch:

@@ -345,7 +345,7 @@ func (x Notice_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Notice_Kind.Descriptor instead.
 func (Notice_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{39, 0}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{40, 0}
 }
 
 // ClientMessage is one message from a client. The first one on a connection
@@ -1181,6 +1181,7 @@ type Hello struct {
 	Place         uint64                 `protobuf:"varint,6,opt,name=place,proto3" json:"place,omitempty"`                             // the place to join; 0 is the map
 	Attributes    *Attributes            `protobuf:"bytes,7,opt,name=attributes,proto3" json:"attributes,omitempty"`                    // the avatar's, e.g. "name"
 	LastNumber    uint64                 `protobuf:"varint,8,opt,name=last_number,json=lastNumber,proto3" json:"last_number,omitempty"` // on resume: highest number whose final outcome the client has
+	Budget        *Budget                `protobuf:"bytes,9,opt,name=budget,proto3" json:"budget,omitempty"`                            // at most so much of crowds; absent: what the gateway grants
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1271,6 +1272,68 @@ func (x *Hello) GetLastNumber() uint64 {
 	return 0
 }
 
+func (x *Hello) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+// Budget bounds what comes of cells: above it those near the avatar, and those
+// it interacts with, come at their full rate and the rest thinned out. 0: what
+// the gateway grants.
+type Budget struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	EntitiesPerSecond uint32                 `protobuf:"varint,1,opt,name=entities_per_second,json=entitiesPerSecond,proto3" json:"entities_per_second,omitempty"` // updates and events
+	BytesPerSecond    uint32                 `protobuf:"varint,2,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`          // of their encoded form
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Budget) Reset() {
+	*x = Budget{}
+	mi := &file_api_starling_v1_client_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Budget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Budget) ProtoMessage() {}
+
+func (x *Budget) ProtoReflect() protoreflect.Message {
+	mi := &file_api_starling_v1_client_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Budget.ProtoReflect.Descriptor instead.
+func (*Budget) Descriptor() ([]byte, []int) {
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Budget) GetEntitiesPerSecond() uint32 {
+	if x != nil {
+		return x.EntitiesPerSecond
+	}
+	return 0
+}
+
+func (x *Budget) GetBytesPerSecond() uint32 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
 // Welcome answers Hello.
 type Welcome struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1288,13 +1351,14 @@ type Welcome struct {
 	CellResolution uint32                 `protobuf:"varint,12,opt,name=cell_resolution,json=cellResolution,proto3" json:"cell_resolution,omitempty"` // H3 resolution of cells
 	MaxInFlight    uint32                 `protobuf:"varint,13,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`        // actions a session may have unanswered
 	PlaceInfo      *Place                 `protobuf:"bytes,14,opt,name=place_info,json=placeInfo,proto3" json:"place_info,omitempty"`                 // set when place is
+	Budget         *Budget                `protobuf:"bytes,15,opt,name=budget,proto3" json:"budget,omitempty"`                                        // granted; a 0 in it: without bound
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[11]
+	mi := &file_api_starling_v1_client_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1370,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[11]
+	mi := &file_api_starling_v1_client_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1383,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{11}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Welcome) GetSession() uint64 {
@@ -1420,17 +1484,25 @@ func (x *Welcome) GetPlaceInfo() *Place {
 	return nil
 }
 
+func (x *Welcome) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
 // Interest changes what the connection watches.
 type Interest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ring          uint32                 `protobuf:"varint,1,opt,name=ring,proto3" json:"ring,omitempty"` // 0..3
+	Ring          uint32                 `protobuf:"varint,1,opt,name=ring,proto3" json:"ring,omitempty"`    // 0..3
+	Budget        *Budget                `protobuf:"bytes,2,opt,name=budget,proto3" json:"budget,omitempty"` // absent: as before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Interest) Reset() {
 	*x = Interest{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[12]
+	mi := &file_api_starling_v1_client_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1514,7 @@ func (x *Interest) String() string {
 func (*Interest) ProtoMessage() {}
 
 func (x *Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[12]
+	mi := &file_api_starling_v1_client_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1527,7 @@ func (x *Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interest.ProtoReflect.Descriptor instead.
 func (*Interest) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{12}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Interest) GetRing() uint32 {
@@ -1463,6 +1535,13 @@ func (x *Interest) GetRing() uint32 {
 		return x.Ring
 	}
 	return 0
+}
+
+func (x *Interest) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
 }
 
 // Ping asks for a Pong; a client estimates its clock offset from it.
@@ -1475,7 +1554,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[13]
+	mi := &file_api_starling_v1_client_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1566,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[13]
+	mi := &file_api_starling_v1_client_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1579,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{13}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Ping) GetClientTimeUs() uint64 {
@@ -1521,7 +1600,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[14]
+	mi := &file_api_starling_v1_client_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +1612,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[14]
+	mi := &file_api_starling_v1_client_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +1625,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{14}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Pong) GetClientTimeUs() uint64 {
@@ -1589,7 +1668,7 @@ type Act struct {
 
 func (x *Act) Reset() {
 	*x = Act{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[15]
+	mi := &file_api_starling_v1_client_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1680,7 @@ func (x *Act) String() string {
 func (*Act) ProtoMessage() {}
 
 func (x *Act) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[15]
+	mi := &file_api_starling_v1_client_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1693,7 @@ func (x *Act) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Act.ProtoReflect.Descriptor instead.
 func (*Act) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{15}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Act) GetNumber() uint64 {
@@ -1827,7 +1906,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[16]
+	mi := &file_api_starling_v1_client_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1918,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[16]
+	mi := &file_api_starling_v1_client_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1931,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{16}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Target) GetEntity() uint64 {
@@ -1885,7 +1964,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[17]
+	mi := &file_api_starling_v1_client_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +1976,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[17]
+	mi := &file_api_starling_v1_client_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +1989,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{17}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Move) GetPose() *Pose {
@@ -1948,7 +2027,7 @@ type Speak struct {
 
 func (x *Speak) Reset() {
 	*x = Speak{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[18]
+	mi := &file_api_starling_v1_client_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2039,7 @@ func (x *Speak) String() string {
 func (*Speak) ProtoMessage() {}
 
 func (x *Speak) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[18]
+	mi := &file_api_starling_v1_client_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2052,7 @@ func (x *Speak) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Speak.ProtoReflect.Descriptor instead.
 func (*Speak) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{18}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Speak) GetWhat() isSpeak_What {
@@ -2027,7 +2106,7 @@ type Touch struct {
 
 func (x *Touch) Reset() {
 	*x = Touch{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[19]
+	mi := &file_api_starling_v1_client_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2118,7 @@ func (x *Touch) String() string {
 func (*Touch) ProtoMessage() {}
 
 func (x *Touch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[19]
+	mi := &file_api_starling_v1_client_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2131,7 @@ func (x *Touch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Touch.ProtoReflect.Descriptor instead.
 func (*Touch) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{19}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Touch) GetTarget() *Target {
@@ -2072,7 +2151,7 @@ type Grab struct {
 
 func (x *Grab) Reset() {
 	*x = Grab{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[20]
+	mi := &file_api_starling_v1_client_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2084,7 +2163,7 @@ func (x *Grab) String() string {
 func (*Grab) ProtoMessage() {}
 
 func (x *Grab) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[20]
+	mi := &file_api_starling_v1_client_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2097,7 +2176,7 @@ func (x *Grab) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grab.ProtoReflect.Descriptor instead.
 func (*Grab) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{20}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Grab) GetTarget() *Target {
@@ -2118,7 +2197,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[21]
+	mi := &file_api_starling_v1_client_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2209,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[21]
+	mi := &file_api_starling_v1_client_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2222,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{21}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Release) GetEntity() uint64 {
@@ -2172,7 +2251,7 @@ type Spawn struct {
 
 func (x *Spawn) Reset() {
 	*x = Spawn{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[22]
+	mi := &file_api_starling_v1_client_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2184,7 +2263,7 @@ func (x *Spawn) String() string {
 func (*Spawn) ProtoMessage() {}
 
 func (x *Spawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[22]
+	mi := &file_api_starling_v1_client_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2197,7 +2276,7 @@ func (x *Spawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spawn.ProtoReflect.Descriptor instead.
 func (*Spawn) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{22}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Spawn) GetKind() string {
@@ -2231,7 +2310,7 @@ type Despawn struct {
 
 func (x *Despawn) Reset() {
 	*x = Despawn{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[23]
+	mi := &file_api_starling_v1_client_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2322,7 @@ func (x *Despawn) String() string {
 func (*Despawn) ProtoMessage() {}
 
 func (x *Despawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[23]
+	mi := &file_api_starling_v1_client_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2335,7 @@ func (x *Despawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Despawn.ProtoReflect.Descriptor instead.
 func (*Despawn) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{23}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Despawn) GetTarget() *Target {
@@ -2279,7 +2358,7 @@ type SetAttribute struct {
 
 func (x *SetAttribute) Reset() {
 	*x = SetAttribute{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[24]
+	mi := &file_api_starling_v1_client_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2291,7 +2370,7 @@ func (x *SetAttribute) String() string {
 func (*SetAttribute) ProtoMessage() {}
 
 func (x *SetAttribute) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[24]
+	mi := &file_api_starling_v1_client_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2304,7 +2383,7 @@ func (x *SetAttribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAttribute.ProtoReflect.Descriptor instead.
 func (*SetAttribute) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{24}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetAttribute) GetTarget() *Target {
@@ -2337,7 +2416,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[25]
+	mi := &file_api_starling_v1_client_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +2428,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[25]
+	mi := &file_api_starling_v1_client_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +2441,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{25}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{26}
 }
 
 // Call runs a function that a game registered.
@@ -2377,7 +2456,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[26]
+	mi := &file_api_starling_v1_client_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2468,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[26]
+	mi := &file_api_starling_v1_client_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2481,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{26}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Call) GetFunction() string {
@@ -2441,7 +2520,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[27]
+	mi := &file_api_starling_v1_client_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2532,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[27]
+	mi := &file_api_starling_v1_client_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2545,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{27}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Place) GetId() uint64 {
@@ -2522,7 +2601,7 @@ type CreatePlace struct {
 
 func (x *CreatePlace) Reset() {
 	*x = CreatePlace{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[28]
+	mi := &file_api_starling_v1_client_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2534,7 +2613,7 @@ func (x *CreatePlace) String() string {
 func (*CreatePlace) ProtoMessage() {}
 
 func (x *CreatePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[28]
+	mi := &file_api_starling_v1_client_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2547,7 +2626,7 @@ func (x *CreatePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlace.ProtoReflect.Descriptor instead.
 func (*CreatePlace) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{28}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CreatePlace) GetPlace() *Place {
@@ -2568,7 +2647,7 @@ type ClosePlace struct {
 
 func (x *ClosePlace) Reset() {
 	*x = ClosePlace{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[29]
+	mi := &file_api_starling_v1_client_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +2659,7 @@ func (x *ClosePlace) String() string {
 func (*ClosePlace) ProtoMessage() {}
 
 func (x *ClosePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[29]
+	mi := &file_api_starling_v1_client_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +2672,7 @@ func (x *ClosePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosePlace.ProtoReflect.Descriptor instead.
 func (*ClosePlace) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{29}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ClosePlace) GetPlace() uint64 {
@@ -2620,7 +2699,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[30]
+	mi := &file_api_starling_v1_client_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2711,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[30]
+	mi := &file_api_starling_v1_client_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2724,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{30}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Outcome) GetNumber() uint64 {
@@ -2717,7 +2796,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[31]
+	mi := &file_api_starling_v1_client_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2808,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[31]
+	mi := &file_api_starling_v1_client_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2821,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{31}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Version) GetHandovers() uint32 {
@@ -2787,7 +2866,7 @@ type Update struct {
 
 func (x *Update) Reset() {
 	*x = Update{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[32]
+	mi := &file_api_starling_v1_client_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2799,7 +2878,7 @@ func (x *Update) String() string {
 func (*Update) ProtoMessage() {}
 
 func (x *Update) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[32]
+	mi := &file_api_starling_v1_client_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2812,7 +2891,7 @@ func (x *Update) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Update.ProtoReflect.Descriptor instead.
 func (*Update) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{32}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Update) GetEntity() uint64 {
@@ -2911,7 +2990,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[33]
+	mi := &file_api_starling_v1_client_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3002,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[33]
+	mi := &file_api_starling_v1_client_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3015,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{33}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Event) GetActor() uint64 {
@@ -3040,7 +3119,7 @@ type Touched struct {
 
 func (x *Touched) Reset() {
 	*x = Touched{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[34]
+	mi := &file_api_starling_v1_client_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3052,7 +3131,7 @@ func (x *Touched) String() string {
 func (*Touched) ProtoMessage() {}
 
 func (x *Touched) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[34]
+	mi := &file_api_starling_v1_client_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3065,7 +3144,7 @@ func (x *Touched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Touched.ProtoReflect.Descriptor instead.
 func (*Touched) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{34}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Touched) GetEntity() uint64 {
@@ -3086,7 +3165,7 @@ type Custom struct {
 
 func (x *Custom) Reset() {
 	*x = Custom{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[35]
+	mi := &file_api_starling_v1_client_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3098,7 +3177,7 @@ func (x *Custom) String() string {
 func (*Custom) ProtoMessage() {}
 
 func (x *Custom) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[35]
+	mi := &file_api_starling_v1_client_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3111,7 +3190,7 @@ func (x *Custom) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Custom.ProtoReflect.Descriptor instead.
 func (*Custom) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{35}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Custom) GetName() string {
@@ -3142,7 +3221,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[36]
+	mi := &file_api_starling_v1_client_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3233,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[36]
+	mi := &file_api_starling_v1_client_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3246,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{36}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Step) GetIs() isStep_Is {
@@ -3224,7 +3303,7 @@ type Steps struct {
 
 func (x *Steps) Reset() {
 	*x = Steps{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[37]
+	mi := &file_api_starling_v1_client_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3236,7 +3315,7 @@ func (x *Steps) String() string {
 func (*Steps) ProtoMessage() {}
 
 func (x *Steps) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[37]
+	mi := &file_api_starling_v1_client_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3249,7 +3328,7 @@ func (x *Steps) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Steps.ProtoReflect.Descriptor instead.
 func (*Steps) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{37}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Steps) GetSteps() []*Step {
@@ -3269,25 +3348,31 @@ func (x *Steps) GetAgeUs() uint32 {
 // CellFrame brings a cell from one sequence to another. Protobuf lets the
 // encoded commits be joined without encoding them again.
 type CellFrame struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cell          uint64                 `protobuf:"fixed64,1,opt,name=cell,proto3" json:"cell,omitempty"`
-	Place         uint64                 `protobuf:"varint,2,opt,name=place,proto3" json:"place,omitempty"`
-	Epoch         uint32                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	From          uint64                 `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`         // the sequence it builds on; ignored in a baseline
-	Sequence      uint64                 `protobuf:"varint,5,opt,name=sequence,proto3" json:"sequence,omitempty"` // the sequence after it
-	Baseline      bool                   `protobuf:"varint,6,opt,name=baseline,proto3" json:"baseline,omitempty"` // steps are all there is: forget what you had of the cell
-	Commits       []*Steps               `protobuf:"bytes,7,rep,name=commits,proto3" json:"commits,omitempty"`
-	MissedEvents  uint32                 `protobuf:"varint,8,opt,name=missed_events,json=missedEvents,proto3" json:"missed_events,omitempty"` // events that this connection was too slow for
-	Watchers      uint32                 `protobuf:"varint,9,opt,name=watchers,proto3" json:"watchers,omitempty"`                             // participants who watch the cell, when it changed
-	Unwatched     bool                   `protobuf:"varint,10,opt,name=unwatched,proto3" json:"unwatched,omitempty"`                          // the cell left your interest: forget it
-	Conflated     bool                   `protobuf:"varint,11,opt,name=conflated,proto3" json:"conflated,omitempty"`                          // states were left out: later ones stand for them
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Cell         uint64                 `protobuf:"fixed64,1,opt,name=cell,proto3" json:"cell,omitempty"`
+	Place        uint64                 `protobuf:"varint,2,opt,name=place,proto3" json:"place,omitempty"`
+	Epoch        uint32                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	From         uint64                 `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`         // the sequence it builds on; ignored in a baseline
+	Sequence     uint64                 `protobuf:"varint,5,opt,name=sequence,proto3" json:"sequence,omitempty"` // the sequence after it
+	Baseline     bool                   `protobuf:"varint,6,opt,name=baseline,proto3" json:"baseline,omitempty"` // steps are all there is: forget what you had of the cell
+	Commits      []*Steps               `protobuf:"bytes,7,rep,name=commits,proto3" json:"commits,omitempty"`
+	MissedEvents uint32                 `protobuf:"varint,8,opt,name=missed_events,json=missedEvents,proto3" json:"missed_events,omitempty"` // events that this connection was too slow for
+	Watchers     uint32                 `protobuf:"varint,9,opt,name=watchers,proto3" json:"watchers,omitempty"`                             // participants who watch the cell, when it changed
+	Unwatched    bool                   `protobuf:"varint,10,opt,name=unwatched,proto3" json:"unwatched,omitempty"`                          // the cell left your interest: forget it
+	Conflated    bool                   `protobuf:"varint,11,opt,name=conflated,proto3" json:"conflated,omitempty"`                          // states were left out: later ones stand for them
+	// The crowd is larger than the budget: all that left is told, but states may
+	// be older than the sequence says. Later frames bring them.
+	Thinned bool `protobuf:"varint,12,opt,name=thinned,proto3" json:"thinned,omitempty"`
+	// Ahead of the cell's chain, in a crowd: steps of a few of its entities. The
+	// cell's sequence stays; the chain tells the same, or later, again.
+	Partial       bool `protobuf:"varint,13,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CellFrame) Reset() {
 	*x = CellFrame{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[38]
+	mi := &file_api_starling_v1_client_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3299,7 +3384,7 @@ func (x *CellFrame) String() string {
 func (*CellFrame) ProtoMessage() {}
 
 func (x *CellFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[38]
+	mi := &file_api_starling_v1_client_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3312,7 +3397,7 @@ func (x *CellFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellFrame.ProtoReflect.Descriptor instead.
 func (*CellFrame) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{38}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CellFrame) GetCell() uint64 {
@@ -3392,6 +3477,20 @@ func (x *CellFrame) GetConflated() bool {
 	return false
 }
 
+func (x *CellFrame) GetThinned() bool {
+	if x != nil {
+		return x.Thinned
+	}
+	return false
+}
+
+func (x *CellFrame) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
 // Notice tells what no action asked for.
 type Notice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3404,7 +3503,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_api_starling_v1_client_proto_msgTypes[39]
+	mi := &file_api_starling_v1_client_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3416,7 +3515,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_api_starling_v1_client_proto_msgTypes[39]
+	mi := &file_api_starling_v1_client_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3429,7 +3528,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{39}
+	return file_api_starling_v1_client_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Notice) GetKind() Notice_Kind {
@@ -3508,7 +3607,7 @@ const file_api_starling_v1_client_proto_rawDesc = "" +
 	"\x06values\x18\x01 \x03(\v2#.starling.v1.Attributes.ValuesEntryR\x06values\x1aM\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12(\n" +
-	"\x05value\x18\x02 \x01(\v2\x12.starling.v1.ValueR\x05value:\x028\x01\"\xfe\x01\n" +
+	"\x05value\x18\x02 \x01(\v2\x12.starling.v1.ValueR\x05value:\x028\x01\"\xab\x02\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x12\n" +
@@ -3520,7 +3619,11 @@ const file_api_starling_v1_client_proto_rawDesc = "" +
 	"attributes\x18\a \x01(\v2\x17.starling.v1.AttributesR\n" +
 	"attributes\x12\x1f\n" +
 	"\vlast_number\x18\b \x01(\x04R\n" +
-	"lastNumber\"\xb9\x03\n" +
+	"lastNumber\x12+\n" +
+	"\x06budget\x18\t \x01(\v2\x13.starling.v1.BudgetR\x06budget\"b\n" +
+	"\x06Budget\x12.\n" +
+	"\x13entities_per_second\x18\x01 \x01(\rR\x11entitiesPerSecond\x12(\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\rR\x0ebytesPerSecond\"\xe6\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x16\n" +
 	"\x06avatar\x18\x02 \x01(\x06R\x06avatar\x12\x1f\n" +
@@ -3539,9 +3642,11 @@ const file_api_starling_v1_client_proto_rawDesc = "" +
 	"\x0fcell_resolution\x18\f \x01(\rR\x0ecellResolution\x12\"\n" +
 	"\rmax_in_flight\x18\r \x01(\rR\vmaxInFlight\x121\n" +
 	"\n" +
-	"place_info\x18\x0e \x01(\v2\x12.starling.v1.PlaceR\tplaceInfo\"\x1e\n" +
+	"place_info\x18\x0e \x01(\v2\x12.starling.v1.PlaceR\tplaceInfo\x12+\n" +
+	"\x06budget\x18\x0f \x01(\v2\x13.starling.v1.BudgetR\x06budget\"K\n" +
 	"\bInterest\x12\x12\n" +
-	"\x04ring\x18\x01 \x01(\rR\x04ring\",\n" +
+	"\x04ring\x18\x01 \x01(\rR\x04ring\x12+\n" +
+	"\x06budget\x18\x02 \x01(\v2\x13.starling.v1.BudgetR\x06budget\",\n" +
 	"\x04Ping\x12$\n" +
 	"\x0eclient_time_us\x18\x01 \x01(\x06R\fclientTimeUs\"R\n" +
 	"\x04Pong\x12$\n" +
@@ -3660,7 +3765,7 @@ const file_api_starling_v1_client_proto_rawDesc = "" +
 	"\x02is\"G\n" +
 	"\x05Steps\x12'\n" +
 	"\x05steps\x18\x01 \x03(\v2\x11.starling.v1.StepR\x05steps\x12\x15\n" +
-	"\x06age_us\x18\x02 \x01(\aR\x05ageUs\"\xc2\x02\n" +
+	"\x06age_us\x18\x02 \x01(\aR\x05ageUs\"\xf6\x02\n" +
 	"\tCellFrame\x12\x12\n" +
 	"\x04cell\x18\x01 \x01(\x06R\x04cell\x12\x14\n" +
 	"\x05place\x18\x02 \x01(\x04R\x05place\x12\x14\n" +
@@ -3673,7 +3778,9 @@ const file_api_starling_v1_client_proto_rawDesc = "" +
 	"\bwatchers\x18\t \x01(\rR\bwatchers\x12\x1c\n" +
 	"\tunwatched\x18\n" +
 	" \x01(\bR\tunwatched\x12\x1c\n" +
-	"\tconflated\x18\v \x01(\bR\tconflated\"\xbc\x01\n" +
+	"\tconflated\x18\v \x01(\bR\tconflated\x12\x18\n" +
+	"\athinned\x18\f \x01(\bR\athinned\x12\x18\n" +
+	"\apartial\x18\r \x01(\bR\apartial\"\xbc\x01\n" +
 	"\x06Notice\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.starling.v1.Notice.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12!\n" +
@@ -3754,7 +3861,7 @@ func file_api_starling_v1_client_proto_rawDescGZIP() []byte {
 }
 
 var file_api_starling_v1_client_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_api_starling_v1_client_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_api_starling_v1_client_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_api_starling_v1_client_proto_goTypes = []any{
 	(Code)(0),             // 0: starling.v1.Code
 	(Change)(0),           // 1: starling.v1.Change
@@ -3771,100 +3878,104 @@ var file_api_starling_v1_client_proto_goTypes = []any{
 	(*Value)(nil),         // 12: starling.v1.Value
 	(*Attributes)(nil),    // 13: starling.v1.Attributes
 	(*Hello)(nil),         // 14: starling.v1.Hello
-	(*Welcome)(nil),       // 15: starling.v1.Welcome
-	(*Interest)(nil),      // 16: starling.v1.Interest
-	(*Ping)(nil),          // 17: starling.v1.Ping
-	(*Pong)(nil),          // 18: starling.v1.Pong
-	(*Act)(nil),           // 19: starling.v1.Act
-	(*Target)(nil),        // 20: starling.v1.Target
-	(*Move)(nil),          // 21: starling.v1.Move
-	(*Speak)(nil),         // 22: starling.v1.Speak
-	(*Touch)(nil),         // 23: starling.v1.Touch
-	(*Grab)(nil),          // 24: starling.v1.Grab
-	(*Release)(nil),       // 25: starling.v1.Release
-	(*Spawn)(nil),         // 26: starling.v1.Spawn
-	(*Despawn)(nil),       // 27: starling.v1.Despawn
-	(*SetAttribute)(nil),  // 28: starling.v1.SetAttribute
-	(*Leave)(nil),         // 29: starling.v1.Leave
-	(*Call)(nil),          // 30: starling.v1.Call
-	(*Place)(nil),         // 31: starling.v1.Place
-	(*CreatePlace)(nil),   // 32: starling.v1.CreatePlace
-	(*ClosePlace)(nil),    // 33: starling.v1.ClosePlace
-	(*Outcome)(nil),       // 34: starling.v1.Outcome
-	(*Version)(nil),       // 35: starling.v1.Version
-	(*Update)(nil),        // 36: starling.v1.Update
-	(*Event)(nil),         // 37: starling.v1.Event
-	(*Touched)(nil),       // 38: starling.v1.Touched
-	(*Custom)(nil),        // 39: starling.v1.Custom
-	(*Step)(nil),          // 40: starling.v1.Step
-	(*Steps)(nil),         // 41: starling.v1.Steps
-	(*CellFrame)(nil),     // 42: starling.v1.CellFrame
-	(*Notice)(nil),        // 43: starling.v1.Notice
-	nil,                   // 44: starling.v1.Attributes.ValuesEntry
+	(*Budget)(nil),        // 15: starling.v1.Budget
+	(*Welcome)(nil),       // 16: starling.v1.Welcome
+	(*Interest)(nil),      // 17: starling.v1.Interest
+	(*Ping)(nil),          // 18: starling.v1.Ping
+	(*Pong)(nil),          // 19: starling.v1.Pong
+	(*Act)(nil),           // 20: starling.v1.Act
+	(*Target)(nil),        // 21: starling.v1.Target
+	(*Move)(nil),          // 22: starling.v1.Move
+	(*Speak)(nil),         // 23: starling.v1.Speak
+	(*Touch)(nil),         // 24: starling.v1.Touch
+	(*Grab)(nil),          // 25: starling.v1.Grab
+	(*Release)(nil),       // 26: starling.v1.Release
+	(*Spawn)(nil),         // 27: starling.v1.Spawn
+	(*Despawn)(nil),       // 28: starling.v1.Despawn
+	(*SetAttribute)(nil),  // 29: starling.v1.SetAttribute
+	(*Leave)(nil),         // 30: starling.v1.Leave
+	(*Call)(nil),          // 31: starling.v1.Call
+	(*Place)(nil),         // 32: starling.v1.Place
+	(*CreatePlace)(nil),   // 33: starling.v1.CreatePlace
+	(*ClosePlace)(nil),    // 34: starling.v1.ClosePlace
+	(*Outcome)(nil),       // 35: starling.v1.Outcome
+	(*Version)(nil),       // 36: starling.v1.Version
+	(*Update)(nil),        // 37: starling.v1.Update
+	(*Event)(nil),         // 38: starling.v1.Event
+	(*Touched)(nil),       // 39: starling.v1.Touched
+	(*Custom)(nil),        // 40: starling.v1.Custom
+	(*Step)(nil),          // 41: starling.v1.Step
+	(*Steps)(nil),         // 42: starling.v1.Steps
+	(*CellFrame)(nil),     // 43: starling.v1.CellFrame
+	(*Notice)(nil),        // 44: starling.v1.Notice
+	nil,                   // 45: starling.v1.Attributes.ValuesEntry
 }
 var file_api_starling_v1_client_proto_depIdxs = []int32{
 	14, // 0: starling.v1.ClientMessage.hello:type_name -> starling.v1.Hello
-	19, // 1: starling.v1.ClientMessage.act:type_name -> starling.v1.Act
-	16, // 2: starling.v1.ClientMessage.interest:type_name -> starling.v1.Interest
-	17, // 3: starling.v1.ClientMessage.ping:type_name -> starling.v1.Ping
-	15, // 4: starling.v1.ServerMessage.welcome:type_name -> starling.v1.Welcome
-	34, // 5: starling.v1.ServerMessage.outcome:type_name -> starling.v1.Outcome
-	42, // 6: starling.v1.ServerMessage.frame:type_name -> starling.v1.CellFrame
-	18, // 7: starling.v1.ServerMessage.pong:type_name -> starling.v1.Pong
-	43, // 8: starling.v1.ServerMessage.notice:type_name -> starling.v1.Notice
+	20, // 1: starling.v1.ClientMessage.act:type_name -> starling.v1.Act
+	17, // 2: starling.v1.ClientMessage.interest:type_name -> starling.v1.Interest
+	18, // 3: starling.v1.ClientMessage.ping:type_name -> starling.v1.Ping
+	16, // 4: starling.v1.ServerMessage.welcome:type_name -> starling.v1.Welcome
+	35, // 5: starling.v1.ServerMessage.outcome:type_name -> starling.v1.Outcome
+	43, // 6: starling.v1.ServerMessage.frame:type_name -> starling.v1.CellFrame
+	19, // 7: starling.v1.ServerMessage.pong:type_name -> starling.v1.Pong
+	44, // 8: starling.v1.ServerMessage.notice:type_name -> starling.v1.Notice
 	7,  // 9: starling.v1.Position.geo:type_name -> starling.v1.Geo
 	8,  // 10: starling.v1.Position.local:type_name -> starling.v1.Local
 	6,  // 11: starling.v1.Pose.position:type_name -> starling.v1.Position
 	10, // 12: starling.v1.Pose.orientation:type_name -> starling.v1.Orientation
 	9,  // 13: starling.v1.Pose.velocity:type_name -> starling.v1.Vector
-	44, // 14: starling.v1.Attributes.values:type_name -> starling.v1.Attributes.ValuesEntry
+	45, // 14: starling.v1.Attributes.values:type_name -> starling.v1.Attributes.ValuesEntry
 	6,  // 15: starling.v1.Hello.start:type_name -> starling.v1.Position
 	13, // 16: starling.v1.Hello.attributes:type_name -> starling.v1.Attributes
-	11, // 17: starling.v1.Welcome.pose:type_name -> starling.v1.Pose
-	31, // 18: starling.v1.Welcome.place_info:type_name -> starling.v1.Place
-	21, // 19: starling.v1.Act.move:type_name -> starling.v1.Move
-	22, // 20: starling.v1.Act.speak:type_name -> starling.v1.Speak
-	23, // 21: starling.v1.Act.touch:type_name -> starling.v1.Touch
-	24, // 22: starling.v1.Act.grab:type_name -> starling.v1.Grab
-	25, // 23: starling.v1.Act.release:type_name -> starling.v1.Release
-	26, // 24: starling.v1.Act.spawn:type_name -> starling.v1.Spawn
-	27, // 25: starling.v1.Act.despawn:type_name -> starling.v1.Despawn
-	28, // 26: starling.v1.Act.set_attribute:type_name -> starling.v1.SetAttribute
-	29, // 27: starling.v1.Act.leave:type_name -> starling.v1.Leave
-	30, // 28: starling.v1.Act.call:type_name -> starling.v1.Call
-	32, // 29: starling.v1.Act.create_place:type_name -> starling.v1.CreatePlace
-	33, // 30: starling.v1.Act.close_place:type_name -> starling.v1.ClosePlace
-	11, // 31: starling.v1.Move.pose:type_name -> starling.v1.Pose
-	20, // 32: starling.v1.Touch.target:type_name -> starling.v1.Target
-	20, // 33: starling.v1.Grab.target:type_name -> starling.v1.Target
-	6,  // 34: starling.v1.Release.position:type_name -> starling.v1.Position
-	11, // 35: starling.v1.Spawn.pose:type_name -> starling.v1.Pose
-	13, // 36: starling.v1.Spawn.attributes:type_name -> starling.v1.Attributes
-	20, // 37: starling.v1.Despawn.target:type_name -> starling.v1.Target
-	20, // 38: starling.v1.SetAttribute.target:type_name -> starling.v1.Target
-	12, // 39: starling.v1.SetAttribute.value:type_name -> starling.v1.Value
-	20, // 40: starling.v1.Call.target:type_name -> starling.v1.Target
-	7,  // 41: starling.v1.Place.anchor:type_name -> starling.v1.Geo
-	31, // 42: starling.v1.CreatePlace.place:type_name -> starling.v1.Place
-	0,  // 43: starling.v1.Outcome.code:type_name -> starling.v1.Code
-	35, // 44: starling.v1.Update.version:type_name -> starling.v1.Version
-	1,  // 45: starling.v1.Update.change:type_name -> starling.v1.Change
-	11, // 46: starling.v1.Update.pose:type_name -> starling.v1.Pose
-	13, // 47: starling.v1.Update.attributes:type_name -> starling.v1.Attributes
-	35, // 48: starling.v1.Event.version:type_name -> starling.v1.Version
-	38, // 49: starling.v1.Event.touched:type_name -> starling.v1.Touched
-	39, // 50: starling.v1.Event.custom:type_name -> starling.v1.Custom
-	36, // 51: starling.v1.Step.update:type_name -> starling.v1.Update
-	37, // 52: starling.v1.Step.event:type_name -> starling.v1.Event
-	40, // 53: starling.v1.Steps.steps:type_name -> starling.v1.Step
-	41, // 54: starling.v1.CellFrame.commits:type_name -> starling.v1.Steps
-	3,  // 55: starling.v1.Notice.kind:type_name -> starling.v1.Notice.Kind
-	12, // 56: starling.v1.Attributes.ValuesEntry.value:type_name -> starling.v1.Value
-	57, // [57:57] is the sub-list for method output_type
-	57, // [57:57] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	15, // 17: starling.v1.Hello.budget:type_name -> starling.v1.Budget
+	11, // 18: starling.v1.Welcome.pose:type_name -> starling.v1.Pose
+	32, // 19: starling.v1.Welcome.place_info:type_name -> starling.v1.Place
+	15, // 20: starling.v1.Welcome.budget:type_name -> starling.v1.Budget
+	15, // 21: starling.v1.Interest.budget:type_name -> starling.v1.Budget
+	22, // 22: starling.v1.Act.move:type_name -> starling.v1.Move
+	23, // 23: starling.v1.Act.speak:type_name -> starling.v1.Speak
+	24, // 24: starling.v1.Act.touch:type_name -> starling.v1.Touch
+	25, // 25: starling.v1.Act.grab:type_name -> starling.v1.Grab
+	26, // 26: starling.v1.Act.release:type_name -> starling.v1.Release
+	27, // 27: starling.v1.Act.spawn:type_name -> starling.v1.Spawn
+	28, // 28: starling.v1.Act.despawn:type_name -> starling.v1.Despawn
+	29, // 29: starling.v1.Act.set_attribute:type_name -> starling.v1.SetAttribute
+	30, // 30: starling.v1.Act.leave:type_name -> starling.v1.Leave
+	31, // 31: starling.v1.Act.call:type_name -> starling.v1.Call
+	33, // 32: starling.v1.Act.create_place:type_name -> starling.v1.CreatePlace
+	34, // 33: starling.v1.Act.close_place:type_name -> starling.v1.ClosePlace
+	11, // 34: starling.v1.Move.pose:type_name -> starling.v1.Pose
+	21, // 35: starling.v1.Touch.target:type_name -> starling.v1.Target
+	21, // 36: starling.v1.Grab.target:type_name -> starling.v1.Target
+	6,  // 37: starling.v1.Release.position:type_name -> starling.v1.Position
+	11, // 38: starling.v1.Spawn.pose:type_name -> starling.v1.Pose
+	13, // 39: starling.v1.Spawn.attributes:type_name -> starling.v1.Attributes
+	21, // 40: starling.v1.Despawn.target:type_name -> starling.v1.Target
+	21, // 41: starling.v1.SetAttribute.target:type_name -> starling.v1.Target
+	12, // 42: starling.v1.SetAttribute.value:type_name -> starling.v1.Value
+	21, // 43: starling.v1.Call.target:type_name -> starling.v1.Target
+	7,  // 44: starling.v1.Place.anchor:type_name -> starling.v1.Geo
+	32, // 45: starling.v1.CreatePlace.place:type_name -> starling.v1.Place
+	0,  // 46: starling.v1.Outcome.code:type_name -> starling.v1.Code
+	36, // 47: starling.v1.Update.version:type_name -> starling.v1.Version
+	1,  // 48: starling.v1.Update.change:type_name -> starling.v1.Change
+	11, // 49: starling.v1.Update.pose:type_name -> starling.v1.Pose
+	13, // 50: starling.v1.Update.attributes:type_name -> starling.v1.Attributes
+	36, // 51: starling.v1.Event.version:type_name -> starling.v1.Version
+	39, // 52: starling.v1.Event.touched:type_name -> starling.v1.Touched
+	40, // 53: starling.v1.Event.custom:type_name -> starling.v1.Custom
+	37, // 54: starling.v1.Step.update:type_name -> starling.v1.Update
+	38, // 55: starling.v1.Step.event:type_name -> starling.v1.Event
+	41, // 56: starling.v1.Steps.steps:type_name -> starling.v1.Step
+	42, // 57: starling.v1.CellFrame.commits:type_name -> starling.v1.Steps
+	3,  // 58: starling.v1.Notice.kind:type_name -> starling.v1.Notice.Kind
+	12, // 59: starling.v1.Attributes.ValuesEntry.value:type_name -> starling.v1.Value
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_api_starling_v1_client_proto_init() }
@@ -3896,7 +4007,7 @@ func file_api_starling_v1_client_proto_init() {
 		(*Value_Text)(nil),
 		(*Value_Opaque)(nil),
 	}
-	file_api_starling_v1_client_proto_msgTypes[15].OneofWrappers = []any{
+	file_api_starling_v1_client_proto_msgTypes[16].OneofWrappers = []any{
 		(*Act_Move)(nil),
 		(*Act_Speak)(nil),
 		(*Act_Touch)(nil),
@@ -3910,17 +4021,17 @@ func file_api_starling_v1_client_proto_init() {
 		(*Act_CreatePlace)(nil),
 		(*Act_ClosePlace)(nil),
 	}
-	file_api_starling_v1_client_proto_msgTypes[18].OneofWrappers = []any{
+	file_api_starling_v1_client_proto_msgTypes[19].OneofWrappers = []any{
 		(*Speak_Text)(nil),
 		(*Speak_Voice)(nil),
 	}
-	file_api_starling_v1_client_proto_msgTypes[33].OneofWrappers = []any{
+	file_api_starling_v1_client_proto_msgTypes[34].OneofWrappers = []any{
 		(*Event_Text)(nil),
 		(*Event_Voice)(nil),
 		(*Event_Touched)(nil),
 		(*Event_Custom)(nil),
 	}
-	file_api_starling_v1_client_proto_msgTypes[36].OneofWrappers = []any{
+	file_api_starling_v1_client_proto_msgTypes[37].OneofWrappers = []any{
 		(*Step_Update)(nil),
 		(*Step_Event)(nil),
 	}
@@ -3930,7 +4041,7 @@ func file_api_starling_v1_client_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_starling_v1_client_proto_rawDesc), len(file_api_starling_v1_client_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

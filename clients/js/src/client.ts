@@ -235,7 +235,7 @@ export class Client extends Emitter<ClientEvents> {
   }
 
   #hello(token: string): void {
-    const { start, place, attributes, client } = this.#options;
+    const { start, place, attributes, client, budget } = this.#options;
     const last = this.#session === 0n ? undefined : this.#ownPosition();
     this.#send(
       clientMessage({
@@ -249,6 +249,7 @@ export class Client extends Emitter<ClientEvents> {
           place: place ?? 0n,
           ...((last ?? start) ? { start: last ?? start } : {}),
           ...(attributes ? { attributes } : {}),
+          ...(budget ? { budget } : {}),
         }),
       }),
     );

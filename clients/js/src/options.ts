@@ -1,6 +1,6 @@
 import type { BackoffOptions } from "./backoff.js";
 import type { Scheduler } from "./clock.js";
-import type { Attributes, Position } from "./gen/api/starling/v1/client_pb.js";
+import type { Attributes, Budget, Position } from "./gen/api/starling/v1/client_pb.js";
 import type { WebSocketConstructor } from "./socket.js";
 
 /** A token, or where to get one: asked before each connection. */
@@ -19,6 +19,8 @@ export interface ClientOptions {
   place?: bigint;
   /** The avatar's attributes, e.g. attributes({ name: "Ada" }). */
   attributes?: Attributes;
+  /** At most so much of crowds: updates and bytes per second; default: what the gateway grants. */
+  budget?: Budget;
   /** Name and version of the application, for operators. */
   client?: string;
   /** "proto" (default) or "json". */

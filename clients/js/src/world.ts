@@ -6,6 +6,7 @@ import {
   type Pose,
   type Update,
 } from "./gen/api/starling/v1/client_pb.js";
+import { AheadEvents } from "./ahead.js";
 import { fromAttributes, type AttributeValue } from "./values.js";
 import { compareVersions, type VersionLike } from "./version.js";
 
@@ -40,6 +41,8 @@ export interface WatchedCell {
   readonly sequence: bigint;
   /** Participants who watch it. */
   readonly watchers: number;
+  /** A crowd over the participant's budget: states other than of those near come late. */
+  readonly thinned: boolean;
   /** What it holds, as far as this cell's frames say. */
   readonly entities: ReadonlyMap<bigint, Entity>;
 }
@@ -58,7 +61,7 @@ export interface WorldEvents {
   gone: { entity: Entity; change: Change };
   /** Speech, touches and events of games. */
   event: SeenEvent;
-  /** A cell was read anew, or its number of watchers changed. */
+  /** A cell was read anew, its number of watchers changed, or it began or ceased to be thinned. */
   cell: WatchedCell;
   unwatched: { cell: bigint };
   /** Events that this connection was too slow for. */
@@ -70,7 +73,9 @@ interface CellState extends WatchedCell {
   epoch: number;
   sequence: bigint;
   watchers: number;
+  thinned: boolean;
   entities: Map<bigint, Entity>;
+  ahead: AheadEvents;
 }
 
 interface Tombstone {
@@ -115,17 +120,16 @@ export class World extends Emitter<WorldEvents> {
       return true;
     }
     const cell = this.#cells.get(frame.cell);
-    if (frame.baseline) {
+    if (frame.partial) {
+      if (cell?.epoch === frame.epoch) this.#steps(cell, frame, receivedAt); // what is skipped the chain tells
+    } else if (frame.baseline) {
       this.#baseline(frame, receivedAt);
     } else if (cell && frame.epoch >= cell.epoch) {
       if (isGap(cell, frame)) return false;
-      if (frame.sequence > cell.sequence) {
+      if (frame.sequence > cell.sequence || (frame.sequence === cell.sequence && frame.from === frame.sequence)) {
         cell.sequence = frame.sequence;
         this.#steps(cell, frame, receivedAt);
-      }
-      if (frame.watchers > 0 && frame.watchers !== cell.watchers) {
-        cell.watchers = frame.watchers;
-        this.emit("cell", cell);
+        this.#describe(cell, frame);
       }
     }
     if (frame.missedEvents > 0) this.emit("missed", { cell: frame.cell, count: frame.missedEvents });
@@ -137,6 +141,14 @@ export class World extends Emitter<WorldEvents> {
     for (const cell of [...this.#cells.keys()]) this.#unwatch(cell, now);
   }
 
+  #describe(cell: CellState, frame: CellFrame): void {
+    const watchers = frame.watchers || cell.watchers;
+    if (watchers === cell.watchers && frame.thinned === cell.thinned) return;
+    cell.watchers = watchers;
+    cell.thinned = frame.thinned;
+    this.emit("cell", cell);
+  }
+
   #baseline(frame: CellFrame, receivedAt: number): void {
     const before = this.#cells.get(frame.cell);
     const cell: CellState = {
@@ -145,7 +157,9 @@ export class World extends Emitter<WorldEvents> {
       epoch: frame.epoch,
       sequence: frame.sequence,
       watchers: frame.watchers || (before?.watchers ?? 0),
+      thinned: frame.thinned,
       entities: new Map(),
+      ahead: before?.ahead ?? new AheadEvents(),
     };
     this.#cells.set(frame.cell, cell);
     this.#steps(cell, frame, receivedAt);
@@ -160,7 +174,7 @@ export class World extends Emitter<WorldEvents> {
       const ageMs = commit.ageUs / 1000;
       for (const step of commit.steps) {
         if (step.is.case === "update") this.#update(cell, step.is.value, receivedAt, ageMs);
-        else if (step.is.case === "event") {
+        else if (step.is.case === "event" && cell.ahead.take(step.is.value, frame.partial)) {
           this.emit("event", { event: step.is.value, cell: cell.id, receivedAt, ageMs });
         }
       }

@@ -202,6 +202,7 @@ class Run {
         epoch: c.epoch,
         sequence: c.sequence.toString(),
         watchers: c.watchers,
+        thinned: c.thinned,
       })),
     };
   }

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file api/starling/v1/client.proto.
  */
 export const file_api_starling_v1_client: GenFile = /*@__PURE__*/
-  fileDesc("ChxhcGkvc3RhcmxpbmcvdjEvY2xpZW50LnByb3RvEgtzdGFybGluZy52MSKrAQoNQ2xpZW50TWVzc2FnZRIjCgVoZWxsbxgBIAEoCzISLnN0YXJsaW5nLnYxLkhlbGxvSAASHwoDYWN0GAIgASgLMhAuc3RhcmxpbmcudjEuQWN0SAASKQoIaW50ZXJlc3QYAyABKAsyFS5zdGFybGluZy52MS5JbnRlcmVzdEgAEiEKBHBpbmcYBCABKAsyES5zdGFybGluZy52MS5QaW5nSABCBgoEa2luZCLcAQoNU2VydmVyTWVzc2FnZRInCgd3ZWxjb21lGAEgASgLMhQuc3RhcmxpbmcudjEuV2VsY29tZUgAEicKB291dGNvbWUYAiABKAsyFC5zdGFybGluZy52MS5PdXRjb21lSAASJwoFZnJhbWUYAyABKAsyFi5zdGFybGluZy52MS5DZWxsRnJhbWVIABIhCgRwb25nGAQgASgLMhEuc3RhcmxpbmcudjEuUG9uZ0gAEiUKBm5vdGljZRgFIAEoCzITLnN0YXJsaW5nLnYxLk5vdGljZUgAQgYKBGtpbmQiVgoIUG9zaXRpb24SHwoDZ2VvGAEgASgLMhAuc3RhcmxpbmcudjEuR2VvSAASIwoFbG9jYWwYAiABKAsyEi5zdGFybGluZy52MS5Mb2NhbEgAQgQKAmluIjwKA0dlbxIQCghsYXRpdHVkZRgBIAEoARIRCglsb25naXR1ZGUYAiABKAESEAoIYWx0aXR1ZGUYAyABKAIiMAoFTG9jYWwSDAoEZWFzdBgBIAEoAhINCgVub3J0aBgCIAEoAhIKCgJ1cBgDIAEoAiIxCgZWZWN0b3ISDAoEZWFzdBgBIAEoAhINCgVub3J0aBgCIAEoAhIKCgJ1cBgDIAEoAiI5CgtPcmllbnRhdGlvbhIJCgF4GAEgASgCEgkKAXkYAiABKAISCQoBehgDIAEoAhIJCgF3GAQgASgCIoUBCgRQb3NlEicKCHBvc2l0aW9uGAEgASgLMhUuc3RhcmxpbmcudjEuUG9zaXRpb24SLQoLb3JpZW50YXRpb24YAiABKAsyGC5zdGFybGluZy52MS5PcmllbnRhdGlvbhIlCgh2ZWxvY2l0eRgDIAEoCzITLnN0YXJsaW5nLnYxLlZlY3RvciJkCgVWYWx1ZRIOCgRmbGFnGAEgASgISAASEQoHaW50ZWdlchgCIAEoEkgAEhAKBm51bWJlchgDIAEoAUgAEg4KBHRleHQYBCABKAlIABIQCgZvcGFxdWUYBSABKAxIAEIECgJpcyKEAQoKQXR0cmlidXRlcxIzCgZ2YWx1ZXMYASADKAsyIy5zdGFybGluZy52MS5BdHRyaWJ1dGVzLlZhbHVlc0VudHJ5GkEKC1ZhbHVlc0VudHJ5EgsKA2tleRgBIAEoCRIhCgV2YWx1ZRgCIAEoCzISLnN0YXJsaW5nLnYxLlZhbHVlOgI4ASK7AQoFSGVsbG8SDQoFdG9rZW4YASABKAkSDgoGY2xpZW50GAIgASgJEgwKBHJpbmcYAyABKA0SDgoGcmVzdW1lGAQgASgEEiQKBXN0YXJ0GAUgASgLMhUuc3RhcmxpbmcudjEuUG9zaXRpb24SDQoFcGxhY2UYBiABKAQSKwoKYXR0cmlidXRlcxgHIAEoCzIXLnN0YXJsaW5nLnYxLkF0dHJpYnV0ZXMSEwoLbGFzdF9udW1iZXIYCCABKAQisAIKB1dlbGNvbWUSDwoHc2Vzc2lvbhgBIAEoBhIOCgZhdmF0YXIYAiABKAYSEwoLbmV4dF9udW1iZXIYAyABKAQSHwoEcG9zZRgEIAEoCzIRLnN0YXJsaW5nLnYxLlBvc2USDQoFcGxhY2UYBSABKAQSDAoEcmluZxgGIAEoDRITCgtkZWFkbGluZV91cxgHIAEoDRIRCglyZXN1bWVfbXMYCCABKA0SDwoHcmVzdW1lZBgJIAEoCBIPCgdnYXRld2F5GAogASgJEg8KB3ZlcnNpb24YCyABKAkSFwoPY2VsbF9yZXNvbHV0aW9uGAwgASgNEhUKDW1heF9pbl9mbGlnaHQYDSABKA0SJgoKcGxhY2VfaW5mbxgOIAEoCzISLnN0YXJsaW5nLnYxLlBsYWNlIhgKCEludGVyZXN0EgwKBHJpbmcYASABKA0iHgoEUGluZxIWCg5jbGllbnRfdGltZV91cxgBIAEoBiI2CgRQb25nEhYKDmNsaWVudF90aW1lX3VzGAEgASgGEhYKDnNlcnZlcl90aW1lX3VzGAIgASgGIoYECgNBY3QSDgoGbnVtYmVyGAEgASgEEiEKBG1vdmUYAiABKAsyES5zdGFybGluZy52MS5Nb3ZlSAASIwoFc3BlYWsYAyABKAsyEi5zdGFybGluZy52MS5TcGVha0gAEiMKBXRvdWNoGAQgASgLMhIuc3RhcmxpbmcudjEuVG91Y2hIABIhCgRncmFiGAUgASgLMhEuc3RhcmxpbmcudjEuR3JhYkgAEicKB3JlbGVhc2UYBiABKAsyFC5zdGFybGluZy52MS5SZWxlYXNlSAASIwoFc3Bhd24YByABKAsyEi5zdGFybGluZy52MS5TcGF3bkgAEicKB2Rlc3Bhd24YCCABKAsyFC5zdGFybGluZy52MS5EZXNwYXduSAASMgoNc2V0X2F0dHJpYnV0ZRgJIAEoCzIZLnN0YXJsaW5nLnYxLlNldEF0dHJpYnV0ZUgAEiMKBWxlYXZlGAogASgLMhIuc3RhcmxpbmcudjEuTGVhdmVIABIhCgRjYWxsGAsgASgLMhEuc3RhcmxpbmcudjEuQ2FsbEgAEjAKDGNyZWF0ZV9wbGFjZRgMIAEoCzIYLnN0YXJsaW5nLnYxLkNyZWF0ZVBsYWNlSAASLgoLY2xvc2VfcGxhY2UYDSABKAsyFy5zdGFybGluZy52MS5DbG9zZVBsYWNlSABCCgoIZnVuY3Rpb24iJgoGVGFyZ2V0Eg4KBmVudGl0eRgBIAEoBhIMCgRjZWxsGAIgASgGIkkKBE1vdmUSHwoEcG9zZRgBIAEoCzIRLnN0YXJsaW5nLnYxLlBvc2USDgoGZW50aXR5GAIgASgGEhAKCHJlbG9jYXRlGAMgASgIIjAKBVNwZWFrEg4KBHRleHQYASABKAlIABIPCgV2b2ljZRgCIAEoDEgAQgYKBHdoYXQiLAoFVG91Y2gSIwoGdGFyZ2V0GAEgASgLMhMuc3RhcmxpbmcudjEuVGFyZ2V0IisKBEdyYWISIwoGdGFyZ2V0GAEgASgLMhMuc3RhcmxpbmcudjEuVGFyZ2V0IkIKB1JlbGVhc2USDgoGZW50aXR5GAEgASgGEicKCHBvc2l0aW9uGAIgASgLMhUuc3RhcmxpbmcudjEuUG9zaXRpb24iYwoFU3Bhd24SDAoEa2luZBgBIAEoCRIfCgRwb3NlGAIgASgLMhEuc3RhcmxpbmcudjEuUG9zZRIrCgphdHRyaWJ1dGVzGAMgASgLMhcuc3RhcmxpbmcudjEuQXR0cmlidXRlcyIuCgdEZXNwYXduEiMKBnRhcmdldBgBIAEoCzITLnN0YXJsaW5nLnYxLlRhcmdldCJkCgxTZXRBdHRyaWJ1dGUSIwoGdGFyZ2V0GAEgASgLMhMuc3RhcmxpbmcudjEuVGFyZ2V0EgwKBG5hbWUYAiABKAkSIQoFdmFsdWUYAyABKAsyEi5zdGFybGluZy52MS5WYWx1ZSIHCgVMZWF2ZSJQCgRDYWxsEhAKCGZ1bmN0aW9uGAEgASgJEiMKBnRhcmdldBgCIAEoCzITLnN0YXJsaW5nLnYxLlRhcmdldBIRCglhcmd1bWVudHMYAyABKAwidQoFUGxhY2USCgoCaWQYASABKAQSDAoEbmFtZRgCIAEoCRIgCgZhbmNob3IYAyABKAsyEC5zdGFybGluZy52MS5HZW8SDgoGZXh0ZW50GAQgASgCEhAKCGNhcGFjaXR5GAUgASgNEg4KBmFjY2VzcxgGIAEoCSIwCgtDcmVhdGVQbGFjZRIhCgVwbGFjZRgBIAEoCzISLnN0YXJsaW5nLnYxLlBsYWNlIhsKCkNsb3NlUGxhY2USDQoFcGxhY2UYASABKAQipwEKB091dGNvbWUSDgoGbnVtYmVyGAEgASgEEh8KBGNvZGUYAiABKA4yES5zdGFybGluZy52MS5Db2RlEg8KB21lc3NhZ2UYAyABKAkSDgoGZW50aXR5GAQgASgGEhAKCGV4cGVjdGVkGAUgASgEEhYKDnJldHJ5X2FmdGVyX21zGAYgASgNEg4KBnJlc3VsdBgHIAEoDBIQCghyZXBlYXRlZBgIIAEoCCI9CgdWZXJzaW9uEhEKCWhhbmRvdmVycxgBIAEoDRINCgVlcG9jaBgCIAEoDRIQCghzZXF1ZW5jZRgDIAEoBCKIAgoGVXBkYXRlEg4KBmVudGl0eRgBIAEoBhIlCgd2ZXJzaW9uGAIgASgLMhQuc3RhcmxpbmcudjEuVmVyc2lvbhIjCgZjaGFuZ2UYAyABKA4yEy5zdGFybGluZy52MS5DaGFuZ2USHwoEcG9zZRgEIAEoCzIRLnN0YXJsaW5nLnYxLlBvc2USDgoGaG9sZGVyGAUgASgGEgwKBGtpbmQYBiABKAkSKwoKYXR0cmlidXRlcxgHIAEoCzIXLnN0YXJsaW5nLnYxLkF0dHJpYnV0ZXMSCgoCdG8YCCABKAYSDgoGZnJvemVuGAkgASgIEgoKAmJ5GAogASgGEg4KBm51bWJlchgLIAEoBCLGAQoFRXZlbnQSDQoFYWN0b3IYASABKAYSDgoGbnVtYmVyGAIgASgEEiUKB3ZlcnNpb24YAyABKAsyFC5zdGFybGluZy52MS5WZXJzaW9uEg4KBHRleHQYBCABKAlIABIPCgV2b2ljZRgFIAEoDEgAEicKB3RvdWNoZWQYBiABKAsyFC5zdGFybGluZy52MS5Ub3VjaGVkSAASJQoGY3VzdG9tGAcgASgLMhMuc3RhcmxpbmcudjEuQ3VzdG9tSABCBgoEd2hhdCIZCgdUb3VjaGVkEg4KBmVudGl0eRgBIAEoBiInCgZDdXN0b20SDAoEbmFtZRgBIAEoCRIPCgdwYXlsb2FkGAIgASgMIlgKBFN0ZXASJQoGdXBkYXRlGAEgASgLMhMuc3RhcmxpbmcudjEuVXBkYXRlSAASIwoFZXZlbnQYAiABKAsyEi5zdGFybGluZy52MS5FdmVudEgAQgQKAmlzIjkKBVN0ZXBzEiAKBXN0ZXBzGAEgAygLMhEuc3RhcmxpbmcudjEuU3RlcBIOCgZhZ2VfdXMYAiABKAci3QEKCUNlbGxGcmFtZRIMCgRjZWxsGAEgASgGEg0KBXBsYWNlGAIgASgEEg0KBWVwb2NoGAMgASgNEgwKBGZyb20YBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSEAoIYmFzZWxpbmUYBiABKAgSIwoHY29tbWl0cxgHIAMoCzISLnN0YXJsaW5nLnYxLlN0ZXBzEhUKDW1pc3NlZF9ldmVudHMYCCABKA0SEAoId2F0Y2hlcnMYCSABKA0SEQoJdW53YXRjaGVkGAogASgIEhEKCWNvbmZsYXRlZBgLIAEoCCKgAQoGTm90aWNlEiYKBGtpbmQYASABKA4yGC5zdGFybGluZy52MS5Ob3RpY2UuS2luZBIPCgdtZXNzYWdlGAIgASgJEhQKDHJlY29ubmVjdF9tcxgDIAEoDSJHCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIMCghEUkFJTklORxABEgwKCERFR1JBREVEEAISDQoJUkVDT1ZFUkVEEAMqhwMKBENvZGUSFAoQQ09ERV9VTlNQRUNJRklFRBAAEgsKB0FQUExJRUQQARILCgdJTlZBTElEEGQSDAoIVE9PX0ZBU1QQZRIVChFSRUxPQ0FURV9UT09fU09PThBmEhAKDE9VVF9PRl9SRUFDSBBnEhIKDk5PX1NVQ0hfRU5USVRZEGgSCAoESEVMRBBpEg4KCk5PVF9IT0xERVIQahINCglGT1JCSURERU4QaxIUChBVTktOT1dOX0ZVTkNUSU9OEGwSCQoFTElNSVQQbRIICgRMQVRFEG4SEQoNT1VUU0lERV9QTEFDRRBvEhEKDU5PX1NVQ0hfUExBQ0UQcBIMCghSRUpFQ1RFRBBxEgoKBkZBSUxFRBByEg4KCklOX1RSQU5TSVQQcxIJCgRCVVNZEMgBEhAKC1VOQVZBSUxBQkxFEMkBEhEKDE9VVF9PRl9PUkRFUhDKARIJCgRSQVRFEMsBEg0KCERSQUlOSU5HEMwBEhYKEVRPT19MQVRFX1RPX1NUQVJUEM0BKlMKBkNoYW5nZRILCgdDSEFOR0VEEAASCwoHQ1JFQVRFRBABEgsKB0VOVEVSRUQQAhIICgRMRUZUEAMSCwoHUkVNT1ZFRBAEEgsKB1BSRVNFTlQQBSq+AgoJQ2xvc2VDb2RlEhUKEUNMT1NFX1VOU1BFQ0lGSUVEEAASDwoKR09JTkdfQVdBWRCgHxIQCgtTTE9XX1JFQURFUhChHxIJCgRJRExFEKIfEgkKBEZVTEwQox8SEAoLVU5SRUFDSEFCTEUQpB8SEgoNVE9LRU5fRVhQSVJFRBClHxISCg1BRERSRVNTX0xJTUlUEKYfEhEKDFNFU1NJT05fR09ORRCnHxIQCgtCQURfTUVTU0FHRRCUIxIUCg9VTkFVVEhFTlRJQ0FURUQQlSMSCwoGRkVOQ0VEEJYjEg4KCVRPT19MQVJHRRCXIxIKCgVGTE9PRBCYIxINCghOT19IRUxMTxCZIxIQCgtOT1RfQUxMT1dFRBCaIxIPCgpMRUZUX1dPUkxEEJsjEhEKDFBMQUNFX0NMT1NFRBCcI0I8WjpnaXRodWIuY29tL3N0YXJsaW5nLXZyL3N0YXJsaW5nL2FwaS9zdGFybGluZy92MTtzdGFybGluZ3YxYgZwcm90bzM");
+  fileDesc("ChxhcGkvc3RhcmxpbmcvdjEvY2xpZW50LnByb3RvEgtzdGFybGluZy52MSKrAQoNQ2xpZW50TWVzc2FnZRIjCgVoZWxsbxgBIAEoCzISLnN0YXJsaW5nLnYxLkhlbGxvSAASHwoDYWN0GAIgASgLMhAuc3RhcmxpbmcudjEuQWN0SAASKQoIaW50ZXJlc3QYAyABKAsyFS5zdGFybGluZy52MS5JbnRlcmVzdEgAEiEKBHBpbmcYBCABKAsyES5zdGFybGluZy52MS5QaW5nSABCBgoEa2luZCLcAQoNU2VydmVyTWVzc2FnZRInCgd3ZWxjb21lGAEgASgLMhQuc3RhcmxpbmcudjEuV2VsY29tZUgAEicKB291dGNvbWUYAiABKAsyFC5zdGFybGluZy52MS5PdXRjb21lSAASJwoFZnJhbWUYAyABKAsyFi5zdGFybGluZy52MS5DZWxsRnJhbWVIABIhCgRwb25nGAQgASgLMhEuc3RhcmxpbmcudjEuUG9uZ0gAEiUKBm5vdGljZRgFIAEoCzITLnN0YXJsaW5nLnYxLk5vdGljZUgAQgYKBGtpbmQiVgoIUG9zaXRpb24SHwoDZ2VvGAEgASgLMhAuc3RhcmxpbmcudjEuR2VvSAASIwoFbG9jYWwYAiABKAsyEi5zdGFybGluZy52MS5Mb2NhbEgAQgQKAmluIjwKA0dlbxIQCghsYXRpdHVkZRgBIAEoARIRCglsb25naXR1ZGUYAiABKAESEAoIYWx0aXR1ZGUYAyABKAIiMAoFTG9jYWwSDAoEZWFzdBgBIAEoAhINCgVub3J0aBgCIAEoAhIKCgJ1cBgDIAEoAiIxCgZWZWN0b3ISDAoEZWFzdBgBIAEoAhINCgVub3J0aBgCIAEoAhIKCgJ1cBgDIAEoAiI5CgtPcmllbnRhdGlvbhIJCgF4GAEgASgCEgkKAXkYAiABKAISCQoBehgDIAEoAhIJCgF3GAQgASgCIoUBCgRQb3NlEicKCHBvc2l0aW9uGAEgASgLMhUuc3RhcmxpbmcudjEuUG9zaXRpb24SLQoLb3JpZW50YXRpb24YAiABKAsyGC5zdGFybGluZy52MS5PcmllbnRhdGlvbhIlCgh2ZWxvY2l0eRgDIAEoCzITLnN0YXJsaW5nLnYxLlZlY3RvciJkCgVWYWx1ZRIOCgRmbGFnGAEgASgISAASEQoHaW50ZWdlchgCIAEoEkgAEhAKBm51bWJlchgDIAEoAUgAEg4KBHRleHQYBCABKAlIABIQCgZvcGFxdWUYBSABKAxIAEIECgJpcyKEAQoKQXR0cmlidXRlcxIzCgZ2YWx1ZXMYASADKAsyIy5zdGFybGluZy52MS5BdHRyaWJ1dGVzLlZhbHVlc0VudHJ5GkEKC1ZhbHVlc0VudHJ5EgsKA2tleRgBIAEoCRIhCgV2YWx1ZRgCIAEoCzISLnN0YXJsaW5nLnYxLlZhbHVlOgI4ASLgAQoFSGVsbG8SDQoFdG9rZW4YASABKAkSDgoGY2xpZW50GAIgASgJEgwKBHJpbmcYAyABKA0SDgoGcmVzdW1lGAQgASgEEiQKBXN0YXJ0GAUgASgLMhUuc3RhcmxpbmcudjEuUG9zaXRpb24SDQoFcGxhY2UYBiABKAQSKwoKYXR0cmlidXRlcxgHIAEoCzIXLnN0YXJsaW5nLnYxLkF0dHJpYnV0ZXMSEwoLbGFzdF9udW1iZXIYCCABKAQSIwoGYnVkZ2V0GAkgASgLMhMuc3RhcmxpbmcudjEuQnVkZ2V0Ij8KBkJ1ZGdldBIbChNlbnRpdGllc19wZXJfc2Vjb25kGAEgASgNEhgKEGJ5dGVzX3Blcl9zZWNvbmQYAiABKA0i1QIKB1dlbGNvbWUSDwoHc2Vzc2lvbhgBIAEoBhIOCgZhdmF0YXIYAiABKAYSEwoLbmV4dF9udW1iZXIYAyABKAQSHwoEcG9zZRgEIAEoCzIRLnN0YXJsaW5nLnYxLlBvc2USDQoFcGxhY2UYBSABKAQSDAoEcmluZxgGIAEoDRITCgtkZWFkbGluZV91cxgHIAEoDRIRCglyZXN1bWVfbXMYCCABKA0SDwoHcmVzdW1lZBgJIAEoCBIPCgdnYXRld2F5GAogASgJEg8KB3ZlcnNpb24YCyABKAkSFwoPY2VsbF9yZXNvbHV0aW9uGAwgASgNEhUKDW1heF9pbl9mbGlnaHQYDSABKA0SJgoKcGxhY2VfaW5mbxgOIAEoCzISLnN0YXJsaW5nLnYxLlBsYWNlEiMKBmJ1ZGdldBgPIAEoCzITLnN0YXJsaW5nLnYxLkJ1ZGdldCI9CghJbnRlcmVzdBIMCgRyaW5nGAEgASgNEiMKBmJ1ZGdldBgCIAEoCzITLnN0YXJsaW5nLnYxLkJ1ZGdldCIeCgRQaW5nEhYKDmNsaWVudF90aW1lX3VzGAEgASgGIjYKBFBvbmcSFgoOY2xpZW50X3RpbWVfdXMYASABKAYSFgoOc2VydmVyX3RpbWVfdXMYAiABKAYihgQKA0FjdBIOCgZudW1iZXIYASABKAQSIQoEbW92ZRgCIAEoCzIRLnN0YXJsaW5nLnYxLk1vdmVIABIjCgVzcGVhaxgDIAEoCzISLnN0YXJsaW5nLnYxLlNwZWFrSAASIwoFdG91Y2gYBCABKAsyEi5zdGFybGluZy52MS5Ub3VjaEgAEiEKBGdyYWIYBSABKAsyES5zdGFybGluZy52MS5HcmFiSAASJwoHcmVsZWFzZRgGIAEoCzIULnN0YXJsaW5nLnYxLlJlbGVhc2VIABIjCgVzcGF3bhgHIAEoCzISLnN0YXJsaW5nLnYxLlNwYXduSAASJwoHZGVzcGF3bhgIIAEoCzIULnN0YXJsaW5nLnYxLkRlc3Bhd25IABIyCg1zZXRfYXR0cmlidXRlGAkgASgLMhkuc3RhcmxpbmcudjEuU2V0QXR0cmlidXRlSAASIwoFbGVhdmUYCiABKAsyEi5zdGFybGluZy52MS5MZWF2ZUgAEiEKBGNhbGwYCyABKAsyES5zdGFybGluZy52MS5DYWxsSAASMAoMY3JlYXRlX3BsYWNlGAwgASgLMhguc3RhcmxpbmcudjEuQ3JlYXRlUGxhY2VIABIuCgtjbG9zZV9wbGFjZRgNIAEoCzIXLnN0YXJsaW5nLnYxLkNsb3NlUGxhY2VIAEIKCghmdW5jdGlvbiImCgZUYXJnZXQSDgoGZW50aXR5GAEgASgGEgwKBGNlbGwYAiABKAYiSQoETW92ZRIfCgRwb3NlGAEgASgLMhEuc3RhcmxpbmcudjEuUG9zZRIOCgZlbnRpdHkYAiABKAYSEAoIcmVsb2NhdGUYAyABKAgiMAoFU3BlYWsSDgoEdGV4dBgBIAEoCUgAEg8KBXZvaWNlGAIgASgMSABCBgoEd2hhdCIsCgVUb3VjaBIjCgZ0YXJnZXQYASABKAsyEy5zdGFybGluZy52MS5UYXJnZXQiKwoER3JhYhIjCgZ0YXJnZXQYASABKAsyEy5zdGFybGluZy52MS5UYXJnZXQiQgoHUmVsZWFzZRIOCgZlbnRpdHkYASABKAYSJwoIcG9zaXRpb24YAiABKAsyFS5zdGFybGluZy52MS5Qb3NpdGlvbiJjCgVTcGF3bhIMCgRraW5kGAEgASgJEh8KBHBvc2UYAiABKAsyES5zdGFybGluZy52MS5Qb3NlEisKCmF0dHJpYnV0ZXMYAyABKAsyFy5zdGFybGluZy52MS5BdHRyaWJ1dGVzIi4KB0Rlc3Bhd24SIwoGdGFyZ2V0GAEgASgLMhMuc3RhcmxpbmcudjEuVGFyZ2V0ImQKDFNldEF0dHJpYnV0ZRIjCgZ0YXJnZXQYASABKAsyEy5zdGFybGluZy52MS5UYXJnZXQSDAoEbmFtZRgCIAEoCRIhCgV2YWx1ZRgDIAEoCzISLnN0YXJsaW5nLnYxLlZhbHVlIgcKBUxlYXZlIlAKBENhbGwSEAoIZnVuY3Rpb24YASABKAkSIwoGdGFyZ2V0GAIgASgLMhMuc3RhcmxpbmcudjEuVGFyZ2V0EhEKCWFyZ3VtZW50cxgDIAEoDCJ1CgVQbGFjZRIKCgJpZBgBIAEoBBIMCgRuYW1lGAIgASgJEiAKBmFuY2hvchgDIAEoCzIQLnN0YXJsaW5nLnYxLkdlbxIOCgZleHRlbnQYBCABKAISEAoIY2FwYWNpdHkYBSABKA0SDgoGYWNjZXNzGAYgASgJIjAKC0NyZWF0ZVBsYWNlEiEKBXBsYWNlGAEgASgLMhIuc3RhcmxpbmcudjEuUGxhY2UiGwoKQ2xvc2VQbGFjZRINCgVwbGFjZRgBIAEoBCKnAQoHT3V0Y29tZRIOCgZudW1iZXIYASABKAQSHwoEY29kZRgCIAEoDjIRLnN0YXJsaW5nLnYxLkNvZGUSDwoHbWVzc2FnZRgDIAEoCRIOCgZlbnRpdHkYBCABKAYSEAoIZXhwZWN0ZWQYBSABKAQSFgoOcmV0cnlfYWZ0ZXJfbXMYBiABKA0SDgoGcmVzdWx0GAcgASgMEhAKCHJlcGVhdGVkGAggASgIIj0KB1ZlcnNpb24SEQoJaGFuZG92ZXJzGAEgASgNEg0KBWVwb2NoGAIgASgNEhAKCHNlcXVlbmNlGAMgASgEIogCCgZVcGRhdGUSDgoGZW50aXR5GAEgASgGEiUKB3ZlcnNpb24YAiABKAsyFC5zdGFybGluZy52MS5WZXJzaW9uEiMKBmNoYW5nZRgDIAEoDjITLnN0YXJsaW5nLnYxLkNoYW5nZRIfCgRwb3NlGAQgASgLMhEuc3RhcmxpbmcudjEuUG9zZRIOCgZob2xkZXIYBSABKAYSDAoEa2luZBgGIAEoCRIrCgphdHRyaWJ1dGVzGAcgASgLMhcuc3RhcmxpbmcudjEuQXR0cmlidXRlcxIKCgJ0bxgIIAEoBhIOCgZmcm96ZW4YCSABKAgSCgoCYnkYCiABKAYSDgoGbnVtYmVyGAsgASgEIsYBCgVFdmVudBINCgVhY3RvchgBIAEoBhIOCgZudW1iZXIYAiABKAQSJQoHdmVyc2lvbhgDIAEoCzIULnN0YXJsaW5nLnYxLlZlcnNpb24SDgoEdGV4dBgEIAEoCUgAEg8KBXZvaWNlGAUgASgMSAASJwoHdG91Y2hlZBgGIAEoCzIULnN0YXJsaW5nLnYxLlRvdWNoZWRIABIlCgZjdXN0b20YByABKAsyEy5zdGFybGluZy52MS5DdXN0b21IAEIGCgR3aGF0IhkKB1RvdWNoZWQSDgoGZW50aXR5GAEgASgGIicKBkN1c3RvbRIMCgRuYW1lGAEgASgJEg8KB3BheWxvYWQYAiABKAwiWAoEU3RlcBIlCgZ1cGRhdGUYASABKAsyEy5zdGFybGluZy52MS5VcGRhdGVIABIjCgVldmVudBgCIAEoCzISLnN0YXJsaW5nLnYxLkV2ZW50SABCBAoCaXMiOQoFU3RlcHMSIAoFc3RlcHMYASADKAsyES5zdGFybGluZy52MS5TdGVwEg4KBmFnZV91cxgCIAEoByL/AQoJQ2VsbEZyYW1lEgwKBGNlbGwYASABKAYSDQoFcGxhY2UYAiABKAQSDQoFZXBvY2gYAyABKA0SDAoEZnJvbRgEIAEoBBIQCghzZXF1ZW5jZRgFIAEoBBIQCghiYXNlbGluZRgGIAEoCBIjCgdjb21taXRzGAcgAygLMhIuc3RhcmxpbmcudjEuU3RlcHMSFQoNbWlzc2VkX2V2ZW50cxgIIAEoDRIQCgh3YXRjaGVycxgJIAEoDRIRCgl1bndhdGNoZWQYCiABKAgSEQoJY29uZmxhdGVkGAsgASgIEg8KB3RoaW5uZWQYDCABKAgSDwoHcGFydGlhbBgNIAEoCCKgAQoGTm90aWNlEiYKBGtpbmQYASABKA4yGC5zdGFybGluZy52MS5Ob3RpY2UuS2luZBIPCgdtZXNzYWdlGAIgASgJEhQKDHJlY29ubmVjdF9tcxgDIAEoDSJHCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIMCghEUkFJTklORxABEgwKCERFR1JBREVEEAISDQoJUkVDT1ZFUkVEEAMqhwMKBENvZGUSFAoQQ09ERV9VTlNQRUNJRklFRBAAEgsKB0FQUExJRUQQARILCgdJTlZBTElEEGQSDAoIVE9PX0ZBU1QQZRIVChFSRUxPQ0FURV9UT09fU09PThBmEhAKDE9VVF9PRl9SRUFDSBBnEhIKDk5PX1NVQ0hfRU5USVRZEGgSCAoESEVMRBBpEg4KCk5PVF9IT0xERVIQahINCglGT1JCSURERU4QaxIUChBVTktOT1dOX0ZVTkNUSU9OEGwSCQoFTElNSVQQbRIICgRMQVRFEG4SEQoNT1VUU0lERV9QTEFDRRBvEhEKDU5PX1NVQ0hfUExBQ0UQcBIMCghSRUpFQ1RFRBBxEgoKBkZBSUxFRBByEg4KCklOX1RSQU5TSVQQcxIJCgRCVVNZEMgBEhAKC1VOQVZBSUxBQkxFEMkBEhEKDE9VVF9PRl9PUkRFUhDKARIJCgRSQVRFEMsBEg0KCERSQUlOSU5HEMwBEhYKEVRPT19MQVRFX1RPX1NUQVJUEM0BKlMKBkNoYW5nZRILCgdDSEFOR0VEEAASCwoHQ1JFQVRFRBABEgsKB0VOVEVSRUQQAhIICgRMRUZUEAMSCwoHUkVNT1ZFRBAEEgsKB1BSRVNFTlQQBSq+AgoJQ2xvc2VDb2RlEhUKEUNMT1NFX1VOU1BFQ0lGSUVEEAASDwoKR09JTkdfQVdBWRCgHxIQCgtTTE9XX1JFQURFUhChHxIJCgRJRExFEKIfEgkKBEZVTEwQox8SEAoLVU5SRUFDSEFCTEUQpB8SEgoNVE9LRU5fRVhQSVJFRBClHxISCg1BRERSRVNTX0xJTUlUEKYfEhEKDFNFU1NJT05fR09ORRCnHxIQCgtCQURfTUVTU0FHRRCUIxIUCg9VTkFVVEhFTlRJQ0FURUQQlSMSCwoGRkVOQ0VEEJYjEg4KCVRPT19MQVJHRRCXIxIKCgVGTE9PRBCYIxINCghOT19IRUxMTxCZIxIQCgtOT1RfQUxMT1dFRBCaIxIPCgpMRUZUX1dPUkxEEJsjEhEKDFBMQUNFX0NMT1NFRBCcI0I8WjpnaXRodWIuY29tL3N0YXJsaW5nLXZyL3N0YXJsaW5nL2FwaS9zdGFybGluZy92MTtzdGFybGluZ3YxYgZwcm90bzM");
 
 /**
  * ClientMessage is one message from a client. The first one on a connection
@@ -438,6 +438,13 @@ export type Hello = Message<"starling.v1.Hello"> & {
    * @generated from field: uint64 last_number = 8;
    */
   lastNumber: bigint;
+
+  /**
+   * at most so much of crowds; absent: what the gateway grants
+   *
+   * @generated from field: starling.v1.Budget budget = 9;
+   */
+  budget?: Budget | undefined;
 };
 
 /**
@@ -446,6 +453,36 @@ export type Hello = Message<"starling.v1.Hello"> & {
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
   messageDesc(file_api_starling_v1_client, 10);
+
+/**
+ * Budget bounds what comes of cells: above it those near the avatar, and those
+ * it interacts with, come at their full rate and the rest thinned out. 0: what
+ * the gateway grants.
+ *
+ * @generated from message starling.v1.Budget
+ */
+export type Budget = Message<"starling.v1.Budget"> & {
+  /**
+   * updates and events
+   *
+   * @generated from field: uint32 entities_per_second = 1;
+   */
+  entitiesPerSecond: number;
+
+  /**
+   * of their encoded form
+   *
+   * @generated from field: uint32 bytes_per_second = 2;
+   */
+  bytesPerSecond: number;
+};
+
+/**
+ * Describes the message starling.v1.Budget.
+ * Use `create(BudgetSchema)` to create a new message.
+ */
+export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
+  messageDesc(file_api_starling_v1_client, 11);
 
 /**
  * Welcome answers Hello.
@@ -550,6 +587,13 @@ export type Welcome = Message<"starling.v1.Welcome"> & {
    * @generated from field: starling.v1.Place place_info = 14;
    */
   placeInfo?: Place | undefined;
+
+  /**
+   * granted; a 0 in it: without bound
+   *
+   * @generated from field: starling.v1.Budget budget = 15;
+   */
+  budget?: Budget | undefined;
 };
 
 /**
@@ -557,7 +601,7 @@ export type Welcome = Message<"starling.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 11);
+  messageDesc(file_api_starling_v1_client, 12);
 
 /**
  * Interest changes what the connection watches.
@@ -571,6 +615,13 @@ export type Interest = Message<"starling.v1.Interest"> & {
    * @generated from field: uint32 ring = 1;
    */
   ring: number;
+
+  /**
+   * absent: as before
+   *
+   * @generated from field: starling.v1.Budget budget = 2;
+   */
+  budget?: Budget | undefined;
 };
 
 /**
@@ -578,7 +629,7 @@ export type Interest = Message<"starling.v1.Interest"> & {
  * Use `create(InterestSchema)` to create a new message.
  */
 export const InterestSchema: GenMessage<Interest> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 12);
+  messageDesc(file_api_starling_v1_client, 13);
 
 /**
  * Ping asks for a Pong; a client estimates its clock offset from it.
@@ -599,7 +650,7 @@ export type Ping = Message<"starling.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 13);
+  messageDesc(file_api_starling_v1_client, 14);
 
 /**
  * Pong answers Ping.
@@ -625,7 +676,7 @@ export type Pong = Message<"starling.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 14);
+  messageDesc(file_api_starling_v1_client, 15);
 
 /**
  * Act asks for one action. Numbers of a session start at 1 and grow by 1; an
@@ -722,7 +773,7 @@ export type Act = Message<"starling.v1.Act"> & {
  * Use `create(ActSchema)` to create a new message.
  */
 export const ActSchema: GenMessage<Act> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 15);
+  messageDesc(file_api_starling_v1_client, 16);
 
 /**
  * Target names an entity that an action is about. The cell is where the client
@@ -747,7 +798,7 @@ export type Target = Message<"starling.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 16);
+  messageDesc(file_api_starling_v1_client, 17);
 
 /**
  * Move sets the avatar's pose. With entity set, a game server moves another
@@ -781,7 +832,7 @@ export type Move = Message<"starling.v1.Move"> & {
  * Use `create(MoveSchema)` to create a new message.
  */
 export const MoveSchema: GenMessage<Move> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 17);
+  messageDesc(file_api_starling_v1_client, 18);
 
 /**
  * Speak tells everyone who watches the cell.
@@ -816,7 +867,7 @@ export type Speak = Message<"starling.v1.Speak"> & {
  * Use `create(SpeakSchema)` to create a new message.
  */
 export const SpeakSchema: GenMessage<Speak> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 18);
+  messageDesc(file_api_starling_v1_client, 19);
 
 /**
  * Touch tells everyone who watches that an entity within reach was touched.
@@ -835,7 +886,7 @@ export type Touch = Message<"starling.v1.Touch"> & {
  * Use `create(TouchSchema)` to create a new message.
  */
 export const TouchSchema: GenMessage<Touch> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 19);
+  messageDesc(file_api_starling_v1_client, 20);
 
 /**
  * Grab takes an entity within reach that nobody holds.
@@ -854,7 +905,7 @@ export type Grab = Message<"starling.v1.Grab"> & {
  * Use `create(GrabSchema)` to create a new message.
  */
 export const GrabSchema: GenMessage<Grab> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 20);
+  messageDesc(file_api_starling_v1_client, 21);
 
 /**
  * Release drops a held entity at a position within reach (default: where it is).
@@ -878,7 +929,7 @@ export type Release = Message<"starling.v1.Release"> & {
  * Use `create(ReleaseSchema)` to create a new message.
  */
 export const ReleaseSchema: GenMessage<Release> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 21);
+  messageDesc(file_api_starling_v1_client, 22);
 
 /**
  * Spawn creates an entity (scope "spawn:KIND" or "spawn:any").
@@ -909,7 +960,7 @@ export type Spawn = Message<"starling.v1.Spawn"> & {
  * Use `create(SpawnSchema)` to create a new message.
  */
 export const SpawnSchema: GenMessage<Spawn> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 22);
+  messageDesc(file_api_starling_v1_client, 23);
 
 /**
  * Despawn removes an entity that the participant spawned (or scope "despawn:any").
@@ -928,7 +979,7 @@ export type Despawn = Message<"starling.v1.Despawn"> & {
  * Use `create(DespawnSchema)` to create a new message.
  */
 export const DespawnSchema: GenMessage<Despawn> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 23);
+  messageDesc(file_api_starling_v1_client, 24);
 
 /**
  * SetAttribute sets or clears (value absent) an attribute of the avatar, or of
@@ -960,7 +1011,7 @@ export type SetAttribute = Message<"starling.v1.SetAttribute"> & {
  * Use `create(SetAttributeSchema)` to create a new message.
  */
 export const SetAttributeSchema: GenMessage<SetAttribute> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 24);
+  messageDesc(file_api_starling_v1_client, 25);
 
 /**
  * Leave ends the session: drops what is held, removes the avatar.
@@ -975,7 +1026,7 @@ export type Leave = Message<"starling.v1.Leave"> & {
  * Use `create(LeaveSchema)` to create a new message.
  */
 export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 25);
+  messageDesc(file_api_starling_v1_client, 26);
 
 /**
  * Call runs a function that a game registered.
@@ -1008,7 +1059,7 @@ export type Call = Message<"starling.v1.Call"> & {
  * Use `create(CallSchema)` to create a new message.
  */
 export const CallSchema: GenMessage<Call> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 26);
+  messageDesc(file_api_starling_v1_client, 27);
 
 /**
  * Place is an arena apart from the map and from other places.
@@ -1060,7 +1111,7 @@ export type Place = Message<"starling.v1.Place"> & {
  * Use `create(PlaceSchema)` to create a new message.
  */
 export const PlaceSchema: GenMessage<Place> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 27);
+  messageDesc(file_api_starling_v1_client, 28);
 
 /**
  * CreatePlace makes a place (scope "place:create"). Place.id 0 lets the server
@@ -1080,7 +1131,7 @@ export type CreatePlace = Message<"starling.v1.CreatePlace"> & {
  * Use `create(CreatePlaceSchema)` to create a new message.
  */
 export const CreatePlaceSchema: GenMessage<CreatePlace> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 28);
+  messageDesc(file_api_starling_v1_client, 29);
 
 /**
  * ClosePlace ends a place (its creator, or scope "place:any"): whoever is in it
@@ -1100,7 +1151,7 @@ export type ClosePlace = Message<"starling.v1.ClosePlace"> & {
  * Use `create(ClosePlaceSchema)` to create a new message.
  */
 export const ClosePlaceSchema: GenMessage<ClosePlace> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 29);
+  messageDesc(file_api_starling_v1_client, 30);
 
 /**
  * Outcome is private to the session that acted.
@@ -1166,7 +1217,7 @@ export type Outcome = Message<"starling.v1.Outcome"> & {
  * Use `create(OutcomeSchema)` to create a new message.
  */
 export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 30);
+  messageDesc(file_api_starling_v1_client, 31);
 
 /**
  * Version orders what is said of one entity: receivers keep the highest,
@@ -1196,7 +1247,7 @@ export type Version = Message<"starling.v1.Version"> & {
  * Use `create(VersionSchema)` to create a new message.
  */
 export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 31);
+  messageDesc(file_api_starling_v1_client, 32);
 
 /**
  * Update is the state of one entity. Pose and holder are always whole;
@@ -1280,7 +1331,7 @@ export type Update = Message<"starling.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 32);
+  messageDesc(file_api_starling_v1_client, 33);
 
 /**
  * Event is told once, to everyone who watches the cell at that time.
@@ -1340,7 +1391,7 @@ export type Event = Message<"starling.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 33);
+  messageDesc(file_api_starling_v1_client, 34);
 
 /**
  * @generated from message starling.v1.Touched
@@ -1357,7 +1408,7 @@ export type Touched = Message<"starling.v1.Touched"> & {
  * Use `create(TouchedSchema)` to create a new message.
  */
 export const TouchedSchema: GenMessage<Touched> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 34);
+  messageDesc(file_api_starling_v1_client, 35);
 
 /**
  * Custom is an event of a game's own.
@@ -1383,7 +1434,7 @@ export type Custom = Message<"starling.v1.Custom"> & {
  * Use `create(CustomSchema)` to create a new message.
  */
 export const CustomSchema: GenMessage<Custom> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 35);
+  messageDesc(file_api_starling_v1_client, 36);
 
 /**
  * Step is one update or event.
@@ -1414,7 +1465,7 @@ export type Step = Message<"starling.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 36);
+  messageDesc(file_api_starling_v1_client, 37);
 
 /**
  * Steps is what one commit did to one cell, in order.
@@ -1441,7 +1492,7 @@ export type Steps = Message<"starling.v1.Steps"> & {
  * Use `create(StepsSchema)` to create a new message.
  */
 export const StepsSchema: GenMessage<Steps> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 37);
+  messageDesc(file_api_starling_v1_client, 38);
 
 /**
  * CellFrame brings a cell from one sequence to another. Protobuf lets the
@@ -1518,6 +1569,22 @@ export type CellFrame = Message<"starling.v1.CellFrame"> & {
    * @generated from field: bool conflated = 11;
    */
   conflated: boolean;
+
+  /**
+   * The crowd is larger than the budget: all that left is told, but states may
+   * be older than the sequence says. Later frames bring them.
+   *
+   * @generated from field: bool thinned = 12;
+   */
+  thinned: boolean;
+
+  /**
+   * Ahead of the cell's chain, in a crowd: steps of a few of its entities. The
+   * cell's sequence stays; the chain tells the same, or later, again.
+   *
+   * @generated from field: bool partial = 13;
+   */
+  partial: boolean;
 };
 
 /**
@@ -1525,7 +1592,7 @@ export type CellFrame = Message<"starling.v1.CellFrame"> & {
  * Use `create(CellFrameSchema)` to create a new message.
  */
 export const CellFrameSchema: GenMessage<CellFrame> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 38);
+  messageDesc(file_api_starling_v1_client, 39);
 
 /**
  * Notice tells what no action asked for.
@@ -1554,7 +1621,7 @@ export type Notice = Message<"starling.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_api_starling_v1_client, 39);
+  messageDesc(file_api_starling_v1_client, 40);
 
 /**
  * @generated from enum starling.v1.Notice.Kind
@@ -1589,7 +1656,7 @@ export enum Notice_Kind {
  * Describes the enum starling.v1.Notice.Kind.
  */
 export const Notice_KindSchema: GenEnum<Notice_Kind> = /*@__PURE__*/
-  enumDesc(file_api_starling_v1_client, 39, 0);
+  enumDesc(file_api_starling_v1_client, 40, 0);
 
 /**
  * Code says how an action ended. 1-99: applied. 100-199: refused for good; the
