@@ -371,6 +371,10 @@ func (c *Crowd) Next() (Action, bool) {
 		c.exit(a.Participant)
 		p.site = a.site
 		c.enter(a.Participant)
+		c.crossed++
+		if c.Shard(a.Place, c.sites.all[a.from].cell) != c.Shard(a.Place, a.Cell) {
+			c.handed++
+		}
 	}
 	return a, true
 }
