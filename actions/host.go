@@ -19,7 +19,7 @@ type Host struct {
 	network   Network
 	keys      *invoke.Keys
 	functions map[string]*invoke.Function
-	internal  *invoke.Function
+	own       ownWork
 	metrics   *metrics
 	edges     sync.Map // node id to Edge
 	shards    sync.Map // world.ShardID to *served
@@ -60,25 +60,28 @@ func NewHost(options Options) (*Host, error) {
 	return h, nil
 }
 
-// internalQueue bounds what is not an action: parcels, controls, reads.
-const internalQueue = 1 << 16
+// ownWork is what a Host runs besides functions.
+type ownWork struct{ shards, reads, refusals *invoke.Function }
 
 func (h *Host) deploy() error {
-	for _, name := range h.options.Registry.order {
-		f, err := h.options.Scheduler.Deploy(invoke.Spec{
-			Name: name, Contract: h.options.Registry.functions[name].contract, Keys: h.keys, Run: runWork, Refused: refuseWork,
-		})
+	scheduler := h.options.Scheduler
+	for _, spec := range h.options.Registry.specs(h.keys, scheduler.Workers()) {
+		f, err := scheduler.Deploy(spec)
 		if err != nil {
 			return err
 		}
-		h.functions[name] = f
+		switch spec.Name {
+		case ShardWork:
+			h.own.shards = f
+		case CellReads:
+			h.own.reads = f
+		case Refusals:
+			h.own.refusals = f
+		default:
+			h.functions[spec.Name] = f
+		}
 	}
-	var err error
-	h.internal, err = h.options.Scheduler.Deploy(invoke.Spec{
-		Name: "actions.shard", Keys: h.keys, Run: runWork, Refused: refuseWork,
-		Queue: invoke.Bounds{Count: internalQueue, Age: time.Minute},
-	})
-	return err
+	return nil
 }
 
 func (h *Host) newID() uint64 {

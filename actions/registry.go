@@ -3,7 +3,6 @@ package actions
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/starling-vr/starling/actions/builtin"
 	"github.com/starling-vr/starling/actions/shard"
@@ -32,8 +31,9 @@ type (
 type Function struct {
 	// Name is what clients put in Call.function: 1..64 bytes, unique.
 	Name string
-	// Contract says how often and how fast it runs: see invoke.Contract. A zero
-	// Deadline means DefaultDeadline.
+	// Contract says how often and how fast it runs: see invoke.Contract. Rate and
+	// Burst are those of the whole process. A zero Deadline means DefaultDeadline;
+	// a zero Rate best effort.
 	Contract invoke.Contract
 	// Scope is what the token must grant; "" for nothing.
 	Scope string
@@ -44,32 +44,29 @@ type Function struct {
 	Check func(*Call) Result
 }
 
-// DefaultDeadline is the share of D that queueing and running may take.
-const DefaultDeadline = 4 * time.Millisecond
-
 // Registry holds the functions of a world. It is complete before the Host is
 // made with it.
 type Registry struct {
-	functions map[string]*registered
+	functions map[string]*shard.Function
+	contracts map[string]contracted
 	order     []string
 }
 
-type registered struct {
-	shard    shard.Function
-	contract invoke.Contract
-}
-
-// NewRegistry has the built-in functions.
+// NewRegistry has the built-in functions, with contracts for each worker of the
+// scheduler that they will run on.
 func NewRegistry() *Registry {
-	r := &Registry{functions: make(map[string]*registered)}
+	r := &Registry{functions: make(map[string]*shard.Function), contracts: make(map[string]contracted)}
 	for _, f := range builtin.All() {
-		r.add(f, invoke.Contract{Deadline: DefaultDeadline})
+		r.add(f)
+	}
+	for _, name := range r.Contracted() {
+		r.contracts[name] = contracted{defaultContract(name), true}
 	}
 	return r
 }
 
-func (r *Registry) add(f shard.Function, contract invoke.Contract) {
-	r.functions[f.Name] = &registered{f, contract}
+func (r *Registry) add(f shard.Function) {
+	r.functions[f.Name] = &f
 	r.order = append(r.order, f.Name)
 }
 
@@ -80,32 +77,23 @@ func (r *Registry) Register(f Function) error {
 		return errors.New("a function's name has 1..64 bytes")
 	case f.Run == nil:
 		return fmt.Errorf("function %s has no Run", f.Name)
-	case r.functions[f.Name] != nil:
+	case r.known(f.Name):
 		return fmt.Errorf("function %s is registered already", f.Name)
 	}
 	if f.Contract.Deadline == 0 {
 		f.Contract.Deadline = DefaultDeadline
 	}
-	r.add(shard.Function{Name: f.Name, Scope: f.Scope, Hard: f.Contract.Hard, Run: f.Run, Check: f.Check}, f.Contract)
+	r.add(shard.Function{Name: f.Name, Scope: f.Scope, Hard: f.Contract.Hard, Run: f.Run, Check: f.Check})
+	r.contracts[f.Name] = contracted{contract: f.Contract}
 	return nil
 }
 
-// SetContract changes the contract of a function, of a built-in one say.
-func (r *Registry) SetContract(name string, contract invoke.Contract) error {
-	f := r.functions[name]
-	if f == nil {
-		return fmt.Errorf("no function %s", name)
-	}
-	f.contract, f.shard.Hard = contract, contract.Hard
-	return nil
+func (r *Registry) known(name string) bool {
+	_, found := r.contracts[name]
+	return found
 }
 
 // Names gives the names of all functions, in the order of registration.
 func (r *Registry) Names() []string { return append([]string(nil), r.order...) }
 
-func (r *Registry) lookup(name string) *shard.Function {
-	if f := r.functions[name]; f != nil {
-		return &f.shard
-	}
-	return nil
-}
+func (r *Registry) lookup(name string) *shard.Function { return r.functions[name] }

@@ -173,7 +173,7 @@ func (s *served) tickSoon(now time.Time) {
 	case due && s.ticking.CompareAndSwap(false, true):
 		s.tick.kind, s.tick.shard = kindTick, s
 		s.tick.invocation = invoke.Invocation{Key: s.key, Payload: &s.tick}
-		if s.host.internal.Submit(&s.tick.invocation) != nil {
+		if s.host.own.shards.Submit(&s.tick.invocation) != nil {
 			s.ticking.Store(false)
 		}
 	}

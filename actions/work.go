@@ -57,15 +57,11 @@ func (w *work) done() {
 func (s *served) submit(w *work) {
 	w.shard = s
 	w.invocation.Key = s.key
-	f := s.host.internal
 	if w.kind == kindAct {
-		if deployed := s.host.functions[shard.Name(w.act.Act)]; deployed != nil {
-			f = deployed
-		}
 		w.invocation.Sender = uint64(w.act.Session)
 		w.invocation.Arrived = s.host.options.Scheduler.Now().Add(-s.host.options.Clock().Sub(w.act.Arrived))
 	}
-	err := f.Submit(&w.invocation)
+	err := s.host.runs(w).Submit(&w.invocation)
 	if err == nil {
 		return
 	}
@@ -74,11 +70,25 @@ func (s *served) submit(w *work) {
 		// The refusal takes its turn behind the session's earlier actions.
 		w.kind, w.refusal = kindRefusal, why
 		w.invocation = invoke.Invocation{Key: s.key, Payload: w}
-		if s.host.internal.Submit(&w.invocation) == nil {
+		if s.host.own.refusals.Submit(&w.invocation) == nil {
 			return
 		}
 	}
 	s.host.notMine(s.id, w, true)
+}
+
+// runs gives the deployed function under whose contract the work runs.
+func (h *Host) runs(w *work) *invoke.Function {
+	switch w.kind {
+	case kindAct:
+		if deployed := h.functions[shard.Name(w.act.Act)]; deployed != nil {
+			return deployed
+		}
+		return h.own.refusals
+	case kindRead:
+		return h.own.reads
+	}
+	return h.own.shards
 }
 
 // runWork is the body of all deployed functions.
