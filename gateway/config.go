@@ -42,8 +42,16 @@ type Config struct {
 
 	DrainTime      time.Duration `toml:"drain_time" default:"10s" doc:"over how long a draining gateway sends its clients away"`
 	ReconnectAfter time.Duration `toml:"reconnect_after" default:"1s" doc:"base of the time that close reasons ask a client to wait; with jitter, up to twice this"`
+	Reader         string        `toml:"reader" default:"epoll" doc:"how websockets are read: epoll (Linux, without TLS: few goroutines read for all connections; elsewhere the same as portable) or portable (a goroutine for each)"`
+	Pollers        int           `toml:"pollers" default:"0" doc:"goroutines that read for all connections, with reader epoll; 0: one per processor"`
 	Hubs           int           `toml:"hubs" default:"0" doc:"goroutines that write to clients, each with its part of the cells; 0: one per processor"`
 }
+
+// Values of Config.Reader.
+const (
+	ReaderEpoll    = "epoll"
+	ReaderPortable = "portable"
+)
 
 // DefaultConfig gives the defaults that the tags name.
 func DefaultConfig() Config {
@@ -55,7 +63,7 @@ func DefaultConfig() Config {
 		Deadline: 15 * time.Millisecond, FlushShare: 4 * time.Millisecond,
 		ResumeTime: 30 * time.Second, RouteTime: 2 * time.Second, ResendAfter: 500 * time.Millisecond,
 		OpenTime: 8 * time.Second, RenewEvery: 2 * time.Second, RefuseOverload: true,
-		DrainTime: 10 * time.Second, ReconnectAfter: time.Second,
+		DrainTime: 10 * time.Second, ReconnectAfter: time.Second, Reader: ReaderEpoll,
 	}
 }
 
@@ -85,5 +93,7 @@ func (c *Config) Validate() error {
 	check(c.FlushShare >= 0 && c.FlushShare < c.Deadline, "flush_share %v must be below deadline %v", c.FlushShare, c.Deadline)
 	check(c.RenewEvery*3 <= c.ResumeTime, "renew_every %v must be at most a third of resume_time %v", c.RenewEvery, c.ResumeTime)
 	check(c.Hubs >= 0, "hubs must not be negative")
+	check(c.Reader == ReaderEpoll || c.Reader == ReaderPortable, "reader %q: want %s or %s", c.Reader, ReaderEpoll, ReaderPortable)
+	check(c.Pollers >= 0, "pollers must not be negative")
 	return errors.Join(wrong...)
 }

@@ -184,7 +184,7 @@ func closedAs(err error) string {
 	switch {
 	case errors.Is(err, conn.ErrTooLarge):
 		return starlingv1.CloseCode_TOO_LARGE.String()
-	case errors.Is(err, conn.ErrProtocol), errors.Is(err, conn.ErrWrongOpcode):
+	case errors.Is(err, conn.ErrProtocol), errors.Is(err, conn.ErrWrongOpcode), errors.Is(err, conn.ErrNotText):
 		return starlingv1.CloseCode_BAD_MESSAGE.String()
 	case errors.As(err, &closed):
 		return "client"

@@ -90,9 +90,12 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	g.context, g.cancel = context.WithCancel(context.Background())
 	g.edge = &edge{g}
 	g.limits.init(config)
-	g.upgrader = conn.NewUpgrader(conn.Options{
+	if g.upgrader, err = conn.NewUpgrader(conn.Options{
 		MaxMessage: int64(config.MaxMessage), SocketBuffer: config.SocketBuffer, CheckOrigin: originCheck(config.Origins),
-	})
+		Portable: config.Reader == ReaderPortable, Pollers: config.Pollers,
+	}); err != nil {
+		return nil, err
+	}
 	g.hubs = hub.New(hub.Config{
 		Hubs: config.Hubs, FlushShare: config.FlushShare, Deadline: config.Deadline, SlowReader: config.SlowReader,
 		Shards: deps.Shards, AppendDisk: hex.AppendDisk, ReadCell: g.readCell, CloseReason: g.closeReason,
@@ -156,6 +159,7 @@ func (g *Gateway) Close() error {
 	g.cancel()
 	g.running.Wait()
 	g.hubs.Close()
+	g.upgrader.Close()
 	return nil
 }
 

@@ -1,12 +1,14 @@
 // Package conn keeps the websockets of the edge: it accepts them, brings what
 // they say, and writes to them without ever waiting.
 //
-// The interface is shaped so that a path with many sockets per wake-up and no
-// goroutine per connection fits behind it: reads are pushed to a Receiver,
-// writes return what did not fit, and a full socket says so when it drains.
-// The portable path of today lets gorilla/websocket upgrade and read; what goes
-// out are websocket frames that the caller encoded itself (AppendHeader),
-// shared between connections and gathered by one system call.
+// There are two ways behind one interface: reads are pushed to a Receiver, writes
+// return what did not fit, and a full socket says so when it drains. Gorilla's
+// websocket library upgrades for both. On Linux, plain TCP connections are then
+// taken from net and net/http: pollers read many of them with each wake-up, and
+// an idle one keeps neither a goroutine nor a buffer. Elsewhere, and with TLS,
+// gorilla reads, with a goroutine for each connection. What goes out are
+// websocket frames that the caller encoded itself (AppendHeader), shared between
+// connections and gathered by one system call.
 package conn
 
 import (
@@ -42,8 +44,6 @@ type Conn interface {
 	LastProgress() time.Time
 	// JSON says whether the subprotocol is JSONSubprotocol.
 	JSON() bool
-	// RemoteAddress is the peer's IP address.
-	RemoteAddress() string
 }
 
 // Receiver is told what happens on a connection. Calls for one connection
@@ -64,5 +64,6 @@ type Receiver interface {
 var (
 	ErrTooLarge    = errors.New("message over the size limit")
 	ErrWrongOpcode = errors.New("text on the binary subprotocol, or binary on the text one")
+	ErrNotText     = errors.New("text that is not UTF-8")
 	ErrProtocol    = errors.New("not a websocket frame of a client")
 )

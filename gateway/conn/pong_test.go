@@ -27,8 +27,8 @@ func (s *server) dialWith(t testing.TB, fragment int) *websocket.Conn {
 // Pongs of any size, before, between and within messages, leave the messages as
 // they are.
 func TestPongsBetweenMessages(t *testing.T) {
-	both(t, func(t *testing.T, secure bool) {
-		s := serve(t, conn.Options{}, secure)
+	eachWay(t, func(t *testing.T, w way) {
+		s := serve(t, conn.Options{}, w)
 		ws := s.dialWith(t, 256)
 		pong := func(size int) {
 			if err := ws.WriteControl(websocket.PongMessage, []byte(strings.Repeat("p", size)), time.Now().Add(time.Second)); err != nil {
@@ -38,18 +38,18 @@ func TestPongsBetweenMessages(t *testing.T) {
 		pong(0)
 		for i, size := range []int{0, 1, 124, 125} {
 			pong(size)
-			w, err := ws.NextWriter(websocket.BinaryMessage)
+			out, err := ws.NextWriter(websocket.BinaryMessage)
 			if err != nil {
 				t.Fatal(err)
 			}
 			message := strings.Repeat(string(rune('a'+i)), 700) // longer than the read buffer
 			for _, part := range []string{message[:1], message[1:]} {
-				if _, err := w.Write([]byte(part)); err != nil {
+				if _, err := out.Write([]byte(part)); err != nil {
 					t.Fatal(err)
 				}
 				pong(size) // within the message: 700 bytes are fragments
 			}
-			if err := w.Close(); err != nil {
+			if err := out.Close(); err != nil {
 				t.Fatal(err)
 			}
 			pong(size)

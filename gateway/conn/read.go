@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 
@@ -55,6 +56,15 @@ func (b *batch) complete() {
 		b.start = 0
 	}
 	b.ends = append(b.ends, len(b.bytes))
+}
+
+// latest is the message that was completed last.
+func (b *batch) latest() []byte {
+	last, start := len(b.ends)-1, b.start
+	if last > 0 {
+		start = b.ends[last-1]
+	}
+	return b.bytes[start:b.ends[last]]
 }
 
 // quiet is the silence after which the messages that end it are followed by a
@@ -118,7 +128,14 @@ func (c *socket) next() error {
 	if c.batch == nil {
 		c.batch = batches.Get().(*batch)
 	}
-	return c.batch.fill(r)
+	if err := c.batch.fill(r); err != nil {
+		return err
+	}
+	if c.json && !utf8.Valid(c.batch.latest()) {
+		c.batch.ends = c.batch.ends[:len(c.batch.ends)-1]
+		return ErrNotText
+	}
+	return nil
 }
 
 // deliver hands over the whole messages read so far. It runs when gorilla needs
@@ -173,7 +190,7 @@ func (c *socket) explain(err error) error {
 	var closed *websocket.CloseError
 	var network interface{ Timeout() bool }
 	switch {
-	case errors.Is(err, ErrWrongOpcode), errors.As(err, &closed), errors.As(err, &network):
+	case errors.Is(err, ErrWrongOpcode), errors.Is(err, ErrNotText), errors.As(err, &closed), errors.As(err, &network):
 		return err
 	case errors.Is(err, websocket.ErrReadLimit):
 		return ErrTooLarge
@@ -190,24 +207,38 @@ func (c *socket) end(err error) {
 	switch {
 	case errors.Is(err, ErrTooLarge):
 		c.closeWith(closeFrame(starlingv1.CloseCode_TOO_LARGE, err.Error()))
-	case errors.Is(err, ErrWrongOpcode), errors.Is(err, ErrProtocol):
+	case errors.Is(err, ErrWrongOpcode), errors.Is(err, ErrNotText), errors.Is(err, ErrProtocol):
 		c.closeWith(closeFrame(starlingv1.CloseCode_BAD_MESSAGE, err.Error()))
 	case errors.As(err, &closed):
-		c.closeWith(echo(closed.Code))
+		if closed.Code != websocket.CloseAbnormalClosure {
+			c.closeWith(echo(closed.Code))
+		}
 		err = closed
 	default:
 		c.kill()
 	}
-	wait := !c.dead && closed == nil
+	dead := c.dead
 	c.mu.Unlock()
-	if wait {
+	switch {
+	case dead:
+	case closed == nil:
 		_, _ = io.CopyN(io.Discard, c.net, maxDiscarded)
+	default:
+		c.sayLast()
 	}
 	c.mu.Lock()
 	c.closing = true
 	c.kill()
 	c.mu.Unlock()
 	c.receiver.Closed(c, err)
+}
+
+// sayLast lets the answer to a close frame out where writes are buffered.
+func (c *socket) sayLast() {
+	if buffered, ok := c.writer.(*bufferedWriter); ok {
+		_ = c.net.SetWriteDeadline(time.Now().Add(c.options.CloseWait))
+		_ = buffered.drain(nil, c.noteProgress)
+	}
 }
 
 // echo answers a peer's close frame.

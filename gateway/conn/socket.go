@@ -77,15 +77,6 @@ func (c *socket) LastProgress() time.Time {
 	return started.Add(time.Duration(c.lastProgress.Load()))
 }
 
-// RemoteAddress implements Conn.
-func (c *socket) RemoteAddress() string {
-	host, _, err := net.SplitHostPort(c.net.RemoteAddr().String())
-	if err != nil {
-		return c.net.RemoteAddr().String()
-	}
-	return host
-}
-
 func (c *socket) noteProgress() { c.lastProgress.Store(int64(time.Since(started))) }
 
 // Write implements Conn.

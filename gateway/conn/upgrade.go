@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ type Options struct {
 	SocketBuffer int                        // bytes that the kernel keeps unsent per connection, default 256 KiB
 	CloseWait    time.Duration              // for the peer's answer to a close frame, default 1 s
 	CheckOrigin  func(r *http.Request) bool // nil: same host only
+	Portable     bool                       // a reading goroutine for each connection, also where pollers could read
+	Pollers      int                        // goroutines that read for all connections, default GOMAXPROCS
 }
 
 func (o Options) withDefaults() Options {
@@ -32,20 +35,24 @@ func (o Options) withDefaults() Options {
 	if o.CloseWait <= 0 {
 		o.CloseWait = time.Second
 	}
+	if o.Pollers <= 0 {
+		o.Pollers = runtime.GOMAXPROCS(0)
+	}
 	return o
 }
 
-// Upgrader accepts websockets over gorilla/websocket: the portable path, one
-// reading goroutine per connection.
+// Upgrader accepts websockets over gorilla/websocket.
 type Upgrader struct {
 	options  Options
 	upgrader websocket.Upgrader
+	pollers  *pollers // nil: Options.Portable
 }
 
-// NewUpgrader makes an Upgrader.
-func NewUpgrader(options Options) *Upgrader {
+// NewUpgrader makes an Upgrader. Close ends it. An error is the system's: it
+// gave no descriptor.
+func NewUpgrader(options Options) (*Upgrader, error) {
 	options = options.withDefaults()
-	return &Upgrader{options: options, upgrader: websocket.Upgrader{
+	u := &Upgrader{options: options, upgrader: websocket.Upgrader{
 		HandshakeTimeout: 5 * time.Second,
 		ReadBufferSize:   0, // the one of hijack
 		WriteBufferPool:  &sync.Pool{},
@@ -53,11 +60,28 @@ func NewUpgrader(options Options) *Upgrader {
 		Subprotocols:     []string{ProtoSubprotocol, JSONSubprotocol},
 		CheckOrigin:      options.CheckOrigin,
 	}}
+	if !options.Portable {
+		var err error
+		if u.pollers, err = newPollers(&u.options); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+// Close cuts off the connections that pollers read and waits until their
+// receivers know; the other ones live on until they are closed. Connections that
+// come later end at once.
+func (u *Upgrader) Close() {
+	if u.pollers != nil {
+		u.pollers.close()
+	}
 }
 
 // Upgrade accepts a websocket and starts to read: receiver hears of it from now
 // on. The handler that calls it should return at once, so that its frame is not
-// kept alive. On an error the request was answered with an HTTP status.
+// kept alive. On an error the request was answered with an HTTP status, or its
+// connection is gone, and receiver was not called.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, receiver func(Conn) Receiver) (Conn, error) {
 	if !offersSubprotocol(r) {
 		const message = "websocket subprotocol needed: " + ProtoSubprotocol + " or " + JSONSubprotocol
@@ -69,10 +93,30 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, receiver func
 	if err != nil {
 		return nil, err
 	}
-	ws.SetReadLimit(u.options.MaxMessage)
-	c := newSocket(ws, capture.transport, &u.options)
+	c, err := u.open(ws, capture.transport)
+	if err != nil {
+		return nil, err
+	}
 	c.begin(receiver(c))
 	return c, nil
+}
+
+// opened is a Conn that waits for its receiver.
+type opened interface {
+	Conn
+	// begin brings the receiver: from now on the socket takes frames.
+	begin(Receiver)
+}
+
+func (u *Upgrader) open(ws *websocket.Conn, t *transport) (opened, error) {
+	if u.pollers != nil {
+		c, err := u.pollers.adopt(t.Conn, ws.Subprotocol() == JSONSubprotocol)
+		if c != nil || err != nil {
+			return c, err
+		}
+	}
+	ws.SetReadLimit(u.options.MaxMessage)
+	return newSocket(ws, t, &u.options), nil
 }
 
 // SubprotocolError says that a client offered none of our subprotocols.

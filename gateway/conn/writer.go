@@ -71,6 +71,9 @@ func (w *bufferedWriter) drain(rest []byte, progress func()) error {
 		<-idle
 		progress()
 	}
+	if len(rest) == 0 {
+		return nil
+	}
 	_, err := w.conn.Write(rest)
 	progress()
 	return err

@@ -34,7 +34,10 @@ func witnessed(t *testing.T, s *server.Server, attack func()) {
 	failures := make(chan error, 1)
 	var running sync.WaitGroup
 	acted := 0
+	began := make(chan struct{}) // some attacks are over soon
 	running.Go(func() {
+		begin := sync.OnceFunc(func() { close(began) })
+		defer begin()
 		ticker := time.NewTicker(5 * time.Millisecond)
 		defer ticker.Stop()
 		for {
@@ -48,9 +51,11 @@ func witnessed(t *testing.T, s *server.Server, attack func()) {
 				failures <- fmt.Errorf("action %d of the witness: %w", acted, err)
 				return
 			}
+			begin()
 		}
 	})
 	attack()
+	<-began
 	close(stop)
 	running.Wait()
 	select {

@@ -1,0 +1,230 @@
+package conn
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// readAtOnce is what one read of one socket may bring: a connection that has
+	// more to say waits for the others' turn.
+	readAtOnce = 64 << 10
+	// eventsAtOnce is how many sockets one wake-up may bring.
+	eventsAtOnce = 256
+
+	// epollEdge asks for one event for each change (EPOLLET): all that is ever
+	// asked of a socket is asked once, and one that was read dry costs nothing
+	// until it has more.
+	epollEdge    = 1 << 31
+	epollWatched = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollEdge
+	epollEnding  = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+)
+
+// poller reads many sockets with one goroutine. Locks are taken in the order
+// polled.mu, poller.mu. Its epoll descriptor is itself
+// watched by the runtime's poller: the goroutine waits as one does for any
+// socket, and takes what is ready without waiting in the kernel.
+type poller struct {
+	options *Options
+	file    *os.File // the epoll descriptor
+	raw     syscall.RawConn
+	epoll   int // the same, valid while file is open
+
+	mu      sync.Mutex
+	slots   []*polled // by the number that an event carries
+	free    []int32   // slots without a connection
+	open    int
+	closing []expiry // by time
+	closed  bool     // no more are taken
+	done    chan struct{}
+
+	// Of the goroutine.
+	events []syscall.EpollEvent
+	ready  int
+	turn   []wakeUp
+	again  []wakeUp // had more to read than one turn brings
+	buffer []byte
+	box    inbox
+}
+
+// wakeUp is what a socket has to tell.
+type wakeUp struct {
+	conn   *polled
+	events uint32
+}
+
+// expiry is when a connection that was told to close is cut off.
+type expiry struct {
+	conn *polled
+	at   time.Time
+}
+
+func newPoller(options *Options) (*poller, error) {
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(epoll, true); err != nil { // else os.NewFile would not have it watched
+		_ = syscall.Close(epoll)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	p := &poller{options: options, epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"),
+		done: make(chan struct{}), events: make([]syscall.EpollEvent, eventsAtOnce), buffer: make([]byte, readAtOnce)}
+	if p.raw, err = p.file.SyscallConn(); err == nil {
+		err = p.file.SetReadDeadline(time.Time{}) // fails if it is not watched
+	}
+	if err != nil {
+		_ = p.file.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// add watches a connection from now on.
+func (p *poller) add(c *polled) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return net.ErrClosed
+	}
+	if last := len(p.free) - 1; last >= 0 {
+		c.slot, p.free = p.free[last], p.free[:last]
+	} else {
+		c.slot = int32(len(p.slots))
+		p.slots = append(p.slots, nil)
+	}
+	p.slots[c.slot] = c
+	p.open++
+	event := syscall.EpollEvent{Events: epollWatched, Fd: c.slot}
+	if err := syscall.EpollCtl(p.epoll, syscall.EPOLL_CTL_ADD, int(c.fd), &event); err != nil {
+		p.forget(c)
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+// remove forgets a connection; closing its descriptor ends the watch.
+func (p *poller) remove(c *polled) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forget(c)
+	if p.closed && p.open == 0 {
+		_ = p.file.SetReadDeadline(past)
+	}
+}
+
+func (p *poller) forget(c *polled) {
+	p.slots[c.slot] = nil
+	p.free = append(p.free, c.slot)
+	p.open--
+}
+
+// past is a deadline that wakes at once.
+var past = time.Unix(1, 0)
+
+// expire cuts a connection off after Options.CloseWait, or a little later: those
+// that close at about the same time share a wake-up.
+func (p *poller) expire(c *polled) {
+	step := p.options.CloseWait/16 + 1
+	at := started.Add(((time.Since(started)+p.options.CloseWait)/step + 1) * step)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closing = append(p.closing, expiry{c, at})
+	if len(p.closing) == 1 {
+		_ = p.file.SetReadDeadline(at)
+	}
+}
+
+// close cuts off what is connected and ends the goroutine.
+func (p *poller) close() {
+	p.mu.Lock()
+	p.closed = true
+	left := slices.Clone(p.slots)
+	if p.open == 0 {
+		_ = p.file.SetReadDeadline(past)
+	}
+	p.mu.Unlock()
+	for _, c := range left {
+		if c != nil {
+			c.abort()
+		}
+	}
+	<-p.done
+}
+
+// run is the goroutine.
+func (p *poller) run() {
+	defer close(p.done)
+	defer func() { _ = p.file.Close() }()
+	take := p.take
+	for {
+		err := p.raw.Read(take)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if p.cutOff(time.Now()) {
+				return
+			}
+			continue
+		}
+		p.serve()
+	}
+}
+
+// take asks the kernel which sockets are ready. It reports false to wait.
+func (p *poller) take(uintptr) bool {
+	for {
+		n, err := syscall.EpollWait(p.epoll, p.events, 0)
+		if err == syscall.EINTR {
+			continue
+		}
+		p.ready = max(0, n)
+		return p.ready > 0 || len(p.again) > 0
+	}
+}
+
+// serve reads the sockets that are ready, each once.
+func (p *poller) serve() {
+	turn := append(p.turn[:0], p.again...)
+	p.again = p.again[:0]
+	p.mu.Lock()
+	for i := range p.events[:p.ready] {
+		if c := p.slots[p.events[i].Fd]; c != nil {
+			turn = append(turn, wakeUp{c, p.events[i].Events})
+		}
+	}
+	p.mu.Unlock()
+	now := time.Now()
+	for _, w := range turn {
+		w.conn.ready(w.events, now)
+	}
+	clear(turn)
+	p.turn = turn
+}
+
+// cutOff ends connections whose peers did not answer a close frame in time, and
+// says whether the goroutine is to end.
+func (p *poller) cutOff(now time.Time) (done bool) {
+	p.mu.Lock()
+	due := 0
+	for due < len(p.closing) && !p.closing[due].at.After(now) {
+		due++
+	}
+	late := append([]expiry(nil), p.closing[:due]...)
+	p.closing = append(p.closing[:0:0], p.closing[due:]...)
+	next := time.Time{}
+	if len(p.closing) > 0 {
+		next = p.closing[0].at
+	}
+	_ = p.file.SetReadDeadline(next)
+	p.mu.Unlock()
+	for _, e := range late {
+		e.conn.expired()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed && p.open == 0
+}

@@ -1,0 +1,47 @@
+package conn
+
+import (
+	"net"
+	"sync/atomic"
+)
+
+// pollers share the plain TCP connections among themselves.
+type pollers struct {
+	all  []*poller
+	next atomic.Uint32
+}
+
+func newPollers(options *Options) (*pollers, error) {
+	ps := &pollers{}
+	for range options.Pollers {
+		p, err := newPoller(options)
+		if err != nil {
+			ps.close()
+			return nil, err
+		}
+		ps.all = append(ps.all, p)
+		go p.run()
+	}
+	return ps, nil
+}
+
+// adopt takes a connection over if it is a plain one; else it gives nil.
+func (ps *pollers) adopt(c net.Conn, json bool) (opened, error) {
+	plain, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil, nil
+	}
+	p := ps.all[int(ps.next.Add(1))%len(ps.all)]
+	_ = plain.SetWriteBuffer(p.options.SocketBuffer)
+	fd, err := takeOver(plain)
+	if err != nil {
+		return nil, err
+	}
+	return p.newPolled(fd, json), nil
+}
+
+func (ps *pollers) close() {
+	for _, p := range ps.all {
+		p.close()
+	}
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package conn
+
+import "net"
+
+// pollers are for Linux alone.
+type pollers struct{}
+
+func newPollers(*Options) (*pollers, error) { return nil, nil }
+
+func (*pollers) adopt(net.Conn, bool) (opened, error) { return nil, nil }
+
+func (*pollers) close() {}

@@ -1,0 +1,86 @@
+package conn
+
+import (
+	"net"
+	"syscall"
+	"unsafe"
+)
+
+// The calls below never wait, so the scheduler is not told of them: it would
+// look for another thread to go on with meanwhile.
+
+// readSocket reads once.
+func readSocket(fd int, p []byte) (n int, errno syscall.Errno) {
+	r, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), 0
+}
+
+// gathered is how many buffers one system call writes at most.
+const gatheredAtOnce = 64
+
+// writeSocket writes what fits of frames: n bytes. An error other than a full
+// socket is final.
+func writeSocket(fd int, frames [][]byte) (n int, errno syscall.Errno) {
+	for len(frames) > 0 {
+		part := frames[:min(len(frames), gatheredAtOnce)]
+		written, size, errno := writeGathered(fd, part)
+		if errno != 0 && errno != syscall.EAGAIN {
+			return n, errno
+		}
+		n += written
+		if written < size {
+			return n, 0
+		}
+		frames = frames[len(part):]
+	}
+	return n, 0
+}
+
+func writeGathered(fd int, frames [][]byte) (written, size int, errno syscall.Errno) {
+	var vectors [gatheredAtOnce]syscall.Iovec
+	count := 0
+	for _, frame := range frames {
+		if len(frame) > 0 {
+			vectors[count].Base = &frame[0]
+			vectors[count].SetLen(len(frame))
+			size += len(frame)
+			count++
+		}
+	}
+	if count == 0 {
+		return 0, 0, 0
+	}
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(count))
+		switch errno {
+		case 0:
+			return int(n), size, 0
+		case syscall.EINTR:
+			continue
+		}
+		return 0, size, errno
+	}
+}
+
+// takeOver gives a descriptor for c's socket that neither net nor the runtime
+// knows of, and closes c.
+func takeOver(c *net.TCPConn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var errno syscall.Errno
+	err = raw.Control(func(old uintptr) {
+		var r uintptr
+		r, _, errno = syscall.Syscall(syscall.SYS_FCNTL, old, syscall.F_DUPFD_CLOEXEC, 0)
+		fd = int(r)
+	})
+	if err == nil && errno != 0 {
+		err = errno
+	}
+	_ = c.Close()
+	return fd, err
+}
