@@ -14,6 +14,8 @@ type Figures struct {
 	Shards  int // the same
 	Busiest int // participants in the fullest cell
 
+	FullestShard int // participants in the fullest shard
+
 	// Affected[n] counts the participants whose actions n participants see, the
 	// actor among them: P(L), if all act at the same rate.
 	Affected []int
@@ -50,7 +52,7 @@ func (f *Figures) AffectedAt(q float64) int {
 // Figures counts the crowd; it takes some microseconds for each cell.
 func (c *Crowd) Figures() Figures {
 	var f Figures
-	shards := make(map[world.ShardID]bool)
+	shards := make(map[world.ShardID]int)
 	for i := range c.sites.all {
 		n := int(c.sites.all[i].count)
 		if n == 0 {
@@ -59,7 +61,9 @@ func (c *Crowd) Figures() Figures {
 		f.Present += n
 		f.Cells++
 		f.Busiest = max(f.Busiest, n)
-		shards[c.Shard(c.sites.all[i].place, c.sites.all[i].cell)] = true
+		shard := c.Shard(c.sites.all[i].place, c.sites.all[i].cell)
+		shards[shard] += n
+		f.FullestShard = max(f.FullestShard, shards[shard])
 		watch := 0
 		for _, near := range c.sites.around(int32(i)) {
 			watch += int(c.sites.all[near].count)
