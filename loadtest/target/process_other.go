@@ -1,0 +1,12 @@
+//go:build !linux
+
+package target
+
+import (
+	"errors"
+	"syscall"
+)
+
+func childAttributes() *syscall.SysProcAttr { return nil }
+func processCPU(int) (float64, error)       { return 0, errors.ErrUnsupported }
+func residentMemory(int) (int64, error)     { return 0, errors.ErrUnsupported }
