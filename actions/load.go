@@ -15,6 +15,7 @@ import (
 const (
 	firstRetry = 20 * time.Millisecond
 	lastRetry  = time.Second
+	heldRetry  = 100 * time.Millisecond // while another live owner holds the shard
 )
 
 // serve is the life of a shard in this process.
@@ -45,23 +46,29 @@ func (s *served) load() bool {
 		}
 		s.host.metrics.logFails.Inc()
 		s.host.options.Logger.Warn("cannot load a shard yet", "shard", s.id.String(), "error", err)
-		if !s.pauseUnless(s.wake, retry) || s.isLeaving() || s.host.options.Assignment.Owner(s.id) != s.host.options.Node {
+		if errors.Is(err, errHeld) {
+			retry = min(retry, heldRetry)
+		}
+		if !s.pauseLoading(retry) || s.isLeaving() || s.host.options.Assignment.Owner(s.id) != s.host.options.Node {
 			return false
 		}
 	}
 }
 
 // pause waits; false means that the Host is being closed.
-func (s *served) pause(d time.Duration) bool { return s.pauseUnless(nil, d) }
+func (s *served) pause(d time.Duration) bool { return s.host.pause(d) }
 
-// pauseUnless is pause, cut short by enough.
-func (s *served) pauseUnless(enough <-chan struct{}, d time.Duration) bool {
+// pauseLoading is pause, cut short when the shard is to be let go and when
+// loading may succeed now.
+func (s *served) pauseLoading(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-enough:
+	case <-s.wake:
+		return true
+	case <-s.retry:
 		return true
 	case <-s.host.ctx.Done():
 		return false

@@ -38,6 +38,7 @@ type served struct {
 	sealed  chan shard.Sealed // at most one: a batch to append
 	digests chan pubsub.Digest
 	wake    chan struct{} // release was asked for
+	retry   chan struct{} // loading may succeed now
 	gone    chan struct{} // closed when it is not served any more
 	ticking atomic.Bool
 	tick    work
@@ -57,7 +58,7 @@ func newServed(h *Host, id world.ShardID) *served {
 	s := &served{
 		host: h, id: id, since: h.options.Clock(), loading: true,
 		sealed: make(chan shard.Sealed, 1), digests: make(chan pubsub.Digest, 1), wake: make(chan struct{}, 1), gone: make(chan struct{}),
-		active: h.options.Clock(),
+		retry: make(chan struct{}, 1), active: h.options.Clock(),
 	}
 	s.key = h.keys.Open(s)
 	return s
@@ -70,6 +71,10 @@ func (s *served) take(w *work) {
 	case s.leaving:
 		s.gate.Unlock()
 		s.host.notMine(s.id, w, true)
+	case s.loading && w.kind == kindRenew && len(w.renew.GetSessions()) == 0:
+		s.gate.Unlock() // the holder's word that it let the shard go
+		w.done()
+		s.tryAgain()
 	case s.loading && len(s.waiting) < s.host.options.Waiting:
 		s.waiting = append(s.waiting, w)
 		s.gate.Unlock()
@@ -170,14 +175,22 @@ func (s *served) tickSoon(now time.Time) {
 	switch {
 	case idle:
 		s.release(nil)
-	case due && s.ticking.CompareAndSwap(false, true):
-		s.tick.kind, s.tick.shard = kindTick, s
-		s.tick.invocation = invoke.Invocation{Key: s.key, Payload: &s.tick}
-		if s.host.own.shards.Submit(&s.tick.invocation) != nil {
-			s.ticking.Store(false)
-		}
+	case due:
+		s.tickNow()
 	}
 	s.reconsider(now)
+}
+
+// tickNow lets time pass in the shard, unless a tick is under way already.
+func (s *served) tickNow() {
+	if !s.ticking.CompareAndSwap(false, true) {
+		return
+	}
+	s.tick.kind, s.tick.shard = kindTick, s
+	s.tick.invocation = invoke.Invocation{Key: s.key, Payload: &s.tick}
+	if s.host.own.shards.Submit(&s.tick.invocation) != nil {
+		s.ticking.Store(false)
+	}
 }
 
 // reconsider lets the shard go if another owner should serve it by now.

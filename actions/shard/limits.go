@@ -25,7 +25,7 @@ type Limits struct {
 	Resume             time.Duration // how long a session outlives its gateway's last renewal; default 30 s
 	Hysteresis         float64       // metres beyond its cell at which an entity changes its shard; default 3
 	ForgetParticipants time.Duration // how long the register remembers who is gone; default 10 min
-	Resend             time.Duration // after which parcels that were not acknowledged are sent again; default 1 s
+	Resend             time.Duration // longest time after which parcels that were not acknowledged are sent again; the first time it is 100 ms; default 1 s
 }
 
 func orDefault[T int | float64 | time.Duration](field *T, value T) {

@@ -20,6 +20,9 @@ type outbox struct {
 	// what is new waits its turn.
 	repeating bool
 	repeated  uint64 // the last number sent meanwhile
+
+	pause    time.Duration // before what is not acknowledged goes again; 0: to be set at the next look
+	repeatAt time.Time     // when that is over
 }
 
 // watermark is the last number taken from one source.
@@ -31,6 +34,16 @@ type watermark struct {
 	settled   uint32 // epoch of committed
 	open      bool   // in the open batch's list
 }
+
+// Parcels that were not acknowledged go again after firstRepeat and then after
+// twice as long each time, up to Limits.Resend: most are lost because a shard
+// was between two owners, which takes milliseconds. An acknowledgement, and news
+// of the way to the target, begin anew. Outboxes are looked at every repeatLook
+// while there is anything in them.
+const (
+	firstRepeat = 100 * time.Millisecond
+	repeatLook  = 50 * time.Millisecond
+)
 
 // resendAtOnce bounds the parcels of one target that are sent again before an
 // acknowledgement comes.
@@ -62,6 +75,7 @@ func (s *Shard) send(target world.ShardID, parcel *clusterv1.Parcel) {
 	o.entries = append(o.entries, out)
 	s.open.parcels = append(s.open.parcels, out)
 	s.open.dirty = true
+	s.owing = true
 }
 
 func (s *Shard) envelope(out *clusterv1.Outgoing) Tell {
@@ -71,12 +85,39 @@ func (s *Shard) envelope(out *clusterv1.Outgoing) Tell {
 	}}
 }
 
-// resend sends again what was committed and not acknowledged.
-func (s *Shard) resend() {
+// resend sends again what was committed and not acknowledged in time.
+func (s *Shard) resend(now time.Time) {
+	s.owing, s.nextResend = false, now.Add(repeatLook)
 	for _, o := range s.outboxes {
-		o.repeating, o.repeated = len(o.entries) > 0, o.delivered
-		s.repeatMore(o)
+		s.owing = s.owing || len(o.entries) > 0
+		switch {
+		case o.committed <= o.delivered:
+			o.pause = 0
+		case o.pause == 0: // the acknowledgement may be on its way
+			o.pause, o.repeatAt = firstRepeat, now.Add(firstRepeat)
+		case !now.Before(o.repeatAt):
+			o.repeatAt = now.Add(o.pause)
+			o.pause = min(2*o.pause, s.limits.Resend)
+			o.repeating, o.repeated = true, o.delivered
+			s.repeatMore(o)
+		}
 	}
+}
+
+// RoutesChanged says that the way to some shards has changed or is open again:
+// what was sent there and not acknowledged goes again with the next Tick. It
+// says whether there is anything.
+func (s *Shard) RoutesChanged(affected func(world.ShardID) bool) bool {
+	due := false
+	for target, o := range s.outboxes {
+		if o.committed > o.delivered && affected(target) {
+			o.pause, o.repeatAt, due = firstRepeat, time.Time{}, true
+		}
+	}
+	if due {
+		s.owing, s.nextResend = true, time.Time{}
+	}
+	return due
 }
 
 // repeatMore sends again as much as may go now.
@@ -112,7 +153,7 @@ func (s *Shard) ParcelAck(now time.Time, ack *clusterv1.ParcelAck) {
 	if len(o.entries) == 0 {
 		o.entries = nil
 	}
-	o.delivered = ack.Number
+	o.delivered, o.pause = ack.Number, 0
 	s.repeatMore(o)
 	s.open.record.Delivered = append(s.open.record.Delivered, &clusterv1.Delivered{Target: ack.Target, Number: ack.Number})
 	if s.open.lazy.IsZero() {

@@ -68,7 +68,7 @@ func (s *Shard) sayEnded(id world.SessionID, gateway string, why clusterv1.Sessi
 
 // TickDue says whether Tick has something to do.
 func (s *Shard) TickDue(now time.Time) bool {
-	return !s.nextExpiry.IsZero() && !now.Before(s.nextExpiry) || !now.Before(s.nextPresence) || !now.Before(s.nextResend) ||
+	return !s.nextExpiry.IsZero() && !now.Before(s.nextExpiry) || !now.Before(s.nextPresence) || s.owing && !now.Before(s.nextResend) ||
 		len(s.changed) > 0 && !now.Before(s.nextDigest) || !s.open.lazy.IsZero() && now.Sub(s.open.lazy) >= lazyFor
 }
 
@@ -85,9 +85,8 @@ func (s *Shard) Tick(now time.Time) (digest pubsub.Digest, due bool) {
 		s.absent(now)
 		s.forget(now)
 	}
-	if !now.Before(s.nextResend) {
-		s.nextResend = now.Add(s.limits.Resend)
-		s.resend()
+	if s.owing && !now.Before(s.nextResend) {
+		s.resend(now)
 	}
 	if !now.Before(s.nextDigest) && len(s.changed) > 0 {
 		s.nextDigest = now.Add(digestEvery)

@@ -64,6 +64,7 @@ type Shard struct {
 
 	nextPresence, nextDigest, nextResend time.Time
 	nextExpiry                           time.Time // of actions that wait; zero: none do
+	owing                                bool      // there may be something in an outbox
 	changed                              []*cell   // to be named in digests
 	actions                              uint64
 	failures                             []string

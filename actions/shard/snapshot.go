@@ -175,6 +175,8 @@ func (s *Shard) loaded(now time.Time) {
 	}
 	for _, o := range s.outboxes {
 		o.committed = o.sent
+		o.pause = firstRepeat // due at once
+		s.owing = s.owing || len(o.entries) > 0
 	}
 	for _, w := range s.watermarks {
 		w.committed, w.settled = w.number, w.epoch

@@ -144,7 +144,11 @@ func (s *Server) startOwner(inside context.Context, registry *actions.Registry, 
 	parts.Owner, parts.Broker = s.host, s.broker
 	parts.Shards = s.host.Shards
 	parts.LeaseRegained = func(_ uint64, verified func()) { s.host.Verify(verified) }
-	parts.AssignmentChanged = func() { s.recoverSoon(inside) }
+	parts.AssignmentChanged = func() {
+		s.host.AssignmentChanged()
+		s.recoverSoon(inside)
+	}
+	s.node.Router().Listen(s.host.RoutesChanged)
 	return nil
 }
 

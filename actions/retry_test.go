@@ -1,0 +1,84 @@
+package actions_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/starling-vr/starling/actions"
+	"github.com/starling-vr/starling/actions/shard"
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/world"
+	"github.com/starling-vr/starling/world/memory"
+)
+
+// reluctant is an assignment in which the former holder lives and does not let
+// its shards go.
+type reluctant struct {
+	actions.LocalAssignment
+	gone  atomic.Bool // the holder is
+	asked atomic.Int64
+}
+
+func (r *reluctant) Alive(node string) bool {
+	return node == string(r.LocalAssignment) || !r.gone.Load()
+}
+
+func (r *reluctant) RequestRelease(_ string, _ world.ShardID, done func(bool)) {
+	r.asked.Add(1)
+	done(r.gone.Load())
+}
+
+// Guards against a shard that waits out a pause although it is known to be free:
+// the directory changed, or its holder says so.
+func TestAShardIsLoadedAtTheInstantItIsFree(t *testing.T) {
+	for name, tell := range map[string]func(h *actions.Host, id world.ShardID){
+		"the directory changed": func(h *actions.Host, _ world.ShardID) { h.AssignmentChanged() },
+		"the holder says so": func(h *actions.Host, id world.ShardID) {
+			h.Renew(newEdge("owner-0"), &clusterv1.Renew{Shard: shard.ShardMessage(id), Gateway: "owner-0"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				id, _ := shardAt(t, taipei)
+				log, assigned := memory.New(), &reluctant{LocalAssignment: "owner-1"}
+				if _, err := log.Claim(context.Background(), id, "owner-0", 1, 0); err != nil {
+					t.Fatal(err)
+				}
+				scheduler := invoke.New(invoke.Config{Workers: 1})
+				h, err := actions.NewHost(actions.Options{Node: "owner-1", Log: log, Bus: newEdge("bus"), Scheduler: scheduler, Assignment: assigned})
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.Serve(id)
+				<-time.After(5*time.Second + 333*time.Microsecond) // of the bubble; not when a pause ends
+				synctest.Wait()
+				if n := assigned.asked.Load(); n < 40 || state(h) != "loading" {
+					t.Fatalf("asked the holder %d times, %s", n, state(h))
+				}
+				assigned.gone.Store(true)
+				tell(h, id)
+				synctest.Wait() // no time passes
+				if state(h) != "serving" {
+					t.Errorf("the shard is %s", state(h))
+				}
+				if err := h.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+				if err := scheduler.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func state(h *actions.Host) string {
+	for _, s := range h.Shards() {
+		return s.State
+	}
+	return "not here"
+}
