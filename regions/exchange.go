@@ -34,6 +34,7 @@ func (x *exchange) Up(l *peer.Link) {
 func (x *exchange) Down(l *peer.Link, why error) {
 	x.log.Info("stream to a peer broke", "peer", l.ID(), "error", why)
 	x.remoteOf(l).forget()
+	(*Node)(x).look() // it may have left
 	x.releases.failHolder(l.ID())
 	x.bus.reconsiderAll()
 }
@@ -95,12 +96,21 @@ func (x *exchange) toOwner(r *remote, kind peer.Kind, payload []byte, waited tim
 			return err
 		}
 		if owner != nil {
+			(*Node)(x).checkView(m.GetShard())
 			owner.Renew(r, m)
 		}
 	default:
 		return x.betweenOwners(r, kind, payload)
 	}
 	return nil
+}
+
+// checkView reads the directory again if a peer takes this process for the owner
+// of a shard that should be another one's as far as it is known here.
+func (n *Node) checkView(shard *clusterv1.ShardId) {
+	if n.Owner(shardOf(shard)) != n.id {
+		n.look()
+	}
 }
 
 func (x *exchange) betweenOwners(r *remote, kind peer.Kind, payload []byte) error {
@@ -118,6 +128,7 @@ func (x *exchange) betweenOwners(r *remote, kind peer.Kind, payload []byte) erro
 			return err
 		}
 		if owner != nil {
+			(*Node)(x).checkView(m.GetOutgoing().GetTarget())
 			owner.Parcel(m)
 		}
 	case peer.KindParcelAck:
@@ -126,6 +137,7 @@ func (x *exchange) betweenOwners(r *remote, kind peer.Kind, payload []byte) erro
 			return err
 		}
 		if owner != nil {
+			(*Node)(x).checkView(m.GetSource())
 			owner.ParcelAck(m)
 		}
 	case peer.KindRelease:

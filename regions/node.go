@@ -248,7 +248,7 @@ func (n *Node) viewChanged(v *directory.View) {
 		if m.ID == n.id || !m.Alive || m.Left || !m.Has(directory.RoleOwner) && !n.has(directory.RoleOwner) {
 			continue
 		}
-		targets = append(targets, peer.Target{ID: m.ID, Address: m.Address})
+		targets = append(targets, peer.Target{ID: m.ID, Address: m.Address, Incarnation: m.Incarnation})
 	}
 	n.mesh.Connect(targets)
 	n.mover.wakeUp()
@@ -304,6 +304,13 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	err := m.Leave(bound)
 	n.halt()
 	return err
+}
+
+// look reads the directory again at once: somebody else knows better.
+func (n *Node) look() {
+	if m := n.member.Load(); m != nil {
+		m.Look()
+	}
 }
 
 // Owner implements actions.Assignment.

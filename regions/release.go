@@ -111,6 +111,7 @@ func (t *releases) of(matches func(*release) bool) (requests []uint64) {
 func (n *Node) releaseFor(r *remote, m *clusterv1.ReleaseShard) {
 	shard := shardOf(m.GetShard())
 	if n.parts.Owner == nil || n.Owner(shard) == n.id {
+		n.look() // the one that asks sees it otherwise
 		r.must(peer.KindReleaseReply, &clusterv1.ReleaseReply{Request: m.GetRequest(), Released: n.parts.Owner == nil})
 		return
 	}

@@ -52,7 +52,12 @@ func (r *remote) Outcome(m *clusterv1.RoutedOutcome) { r.must(peer.KindOutcome, 
 func (r *remote) ControlReply(m *clusterv1.ControlReply) { r.must(peer.KindControlReply, m) }
 
 // NotMine implements actions.Edge.
-func (r *remote) NotMine(m *clusterv1.NotMine) { r.must(peer.KindNotMine, m) }
+func (r *remote) NotMine(m *clusterv1.NotMine) {
+	if m.GetOwner() != r.node.id {
+		r.node.look() // the peer holds us for the owner
+	}
+	r.must(peer.KindNotMine, m)
+}
 
 // SessionNotice implements actions.Edge.
 func (r *remote) SessionNotice(m *clusterv1.SessionNotice) { r.must(peer.KindSession, m) }

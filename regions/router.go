@@ -82,6 +82,7 @@ func (r *Router) follow(shard world.ShardID, owner string) {
 		return
 	}
 	if v := r.node.View(); v == nil || v.Node(owner) == nil || !v.Node(owner).Alive {
+		r.node.look()
 		return
 	}
 	h := hint{owner: owner, until: time.Now().Add(r.node.options.HintTime)}

@@ -48,11 +48,17 @@ func (b *beater) enter(ctx context.Context) error {
 	}
 }
 
+// lookPause is the least time between two readings that Look brings about.
+const lookPause = 20 * time.Millisecond
+
 // run renews by an absolute schedule. One that took longer than the interval is
 // followed by the next one at once; of those that it overran only one is made
-// up for.
+// up for. Between them come readings when there is something to tell or Look was
+// called, and at the instant at which a process whose counter stands still is
+// dead.
 func (b *beater) run(ctx context.Context) {
 	next := b.clock() + b.cfg.Interval
+	tried := b.clock()
 	timer := time.NewTimer(b.cfg.Interval)
 	defer timer.Stop()
 	for {
@@ -60,15 +66,22 @@ func (b *beater) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-b.now:
+		case <-b.doubted:
+			if at := tried + lookPause; b.clock() < at {
+				timer.Reset(min(at, next) - b.clock())
+				continue
+			}
 		case <-timer.C:
-			now := b.clock()
-			b.metrics.late.Observe((now - next).Seconds())
-			next += (now-next)/b.cfg.Interval*b.cfg.Interval + b.cfg.Interval
+			if now := b.clock(); now >= next {
+				b.metrics.late.Observe((now - next).Seconds())
+				next += (now-next)/b.cfg.Interval*b.cfg.Interval + b.cfg.Interval
+			}
 		}
+		tried = b.clock()
 		if b.Err() == nil {
 			b.cycle(ctx)
 		}
-		timer.Reset(next - b.clock())
+		timer.Reset(b.judge.nextDeath(tried, next) - b.clock())
 	}
 }
 

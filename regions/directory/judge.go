@@ -78,4 +78,15 @@ func (j *judge) absentAreDead(complete bool) bool {
 }
 
 // forget drops what is known of a dead process.
+// nextDeath is when the next process is dead if its counter stays as it was
+// last seen: a time after tried and before latest, or latest.
+func (j *judge) nextDeath(tried, latest time.Duration) time.Duration {
+	for id, s := range j.nodes {
+		if at := s.since + j.death; !s.dead && id != j.own && at > tried {
+			latest = min(latest, at)
+		}
+	}
+	return latest
+}
+
 func (j *judge) forget(id string) { delete(j.nodes, id) }

@@ -109,3 +109,27 @@ func TestUnknownProcessesAreDeadOnlyAfterWatching(t *testing.T) {
 		t.Error("watched for 1.75 s")
 	}
 }
+
+// Guards against a death that is noticed only by the next regular reading, and
+// against readings without end while the store does not answer.
+func TestTheNextDeathIsWhenACounterHasStoodStillLongEnough(t *testing.T) {
+	j := testJudge()
+	for i := range uint64(6) { // up to 1.25 s
+		at := time.Duration(i) * 250 * ms
+		j.read(at, at+10*ms, records(map[string]uint64{"a": 1, "b": i, "self": i}))
+	}
+	for _, c := range []struct{ tried, latest, want time.Duration }{
+		{1250 * ms, 1500 * ms, 1500 * ms},
+		{1500 * ms, 1750 * ms, 1510 * ms},
+		{1510 * ms, 1750 * ms, 1750 * ms}, // that reading failed
+		{2510 * ms, 3000 * ms, 2760 * ms},
+	} {
+		if got := j.nextDeath(c.tried, c.latest); got != c.want {
+			t.Errorf("after a reading at %v, the next regular one at %v: %v, want %v", c.tried, c.latest, got, c.want)
+		}
+	}
+	j.read(1510*ms, 1511*ms, records(map[string]uint64{"a": 1, "b": 7, "self": 7}))
+	if !j.nodes["a"].dead || j.nextDeath(1510*ms, 1750*ms) != 1750*ms {
+		t.Error("a is dead by now, and dies no more")
+	}
+}

@@ -50,12 +50,13 @@ type Member struct {
 	metrics *metrics
 	base    time.Time // times of lease and judge count from here, by the monotonic clock
 
-	lease lease
-	view  atomic.Pointer[View]
-	wake  chan struct{} // the hooks' goroutine has something to do
-	now   chan struct{} // beat now
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	lease   lease
+	view    atomic.Pointer[View]
+	wake    chan struct{} // the hooks' goroutine has something to do
+	now     chan struct{} // beat now
+	doubted chan struct{} // the view may be out of date: beat soon
+	stop    context.CancelFunc
+	done    sync.WaitGroup
 
 	mu     sync.Mutex // guards own, lease (but for until), lapses and failed
 	own    Record
@@ -79,7 +80,7 @@ func Join(ctx context.Context, store Store, self Self, cfg Config, hooks Hooks, 
 	d := &Member{
 		cfg: cfg, store: store, hooks: hooks, log: log, metrics: m.orNone(), base: time.Now(),
 		lease: lease{valid: cfg.valid(), mustVerify: hooks.LeaseRegained != nil},
-		wake:  make(chan struct{}, 1), now: make(chan struct{}, 1),
+		wake:  make(chan struct{}, 1), now: make(chan struct{}, 1), doubted: make(chan struct{}, 1),
 		own: Record{
 			ID: self.ID, Incarnation: self.Incarnation, Roles: self.Roles, Address: self.Address, Version: self.Version,
 		},
@@ -133,6 +134,16 @@ func (d *Member) SetDraining(draining bool) {
 	d.own.Draining = draining
 	d.mu.Unlock()
 	d.beatNow()
+}
+
+// Look reads the directory again at once, but for a few milliseconds since the
+// last time: what another process said, or did, does not agree with the View. It
+// does not wait.
+func (d *Member) Look() {
+	select {
+	case d.doubted <- struct{}{}:
+	default:
+	}
 }
 
 func (d *Member) beatNow() {

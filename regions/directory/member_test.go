@@ -479,3 +479,70 @@ func (p *process) calm() {
 		}
 	})
 }
+
+// Guards against a quarter of a second of disagreement that one of the two could
+// have known of.
+func TestLookReadsAtOnceAndNotWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newShared()
+		a, b := start(t, store, "a", 1), start(t, store, "b", 2)
+		defer a.Abandon()
+		defer b.Abandon()
+		pass(610 * time.Millisecond) // no reading is due for a while
+		b.SetDraining(true)
+		pass(0)
+		if a.View().Node("b").Draining {
+			t.Fatal("a has read already: the test shows nothing")
+		}
+		a.Look()
+		pass(lookPause)
+		if !a.View().Node("b").Draining {
+			t.Error("a does not know that b drains")
+		}
+		before := counterOf(t, store, "a")
+		for range 1000 {
+			a.Look()
+			pass(time.Millisecond)
+		}
+		if n := counterOf(t, store, "a") - before; n < 20 || n > uint64(time.Second/lookPause)+5 {
+			t.Errorf("%d readings in a second", n)
+		}
+	})
+}
+
+func counterOf(t *testing.T, store Store, id string) uint64 {
+	t.Helper()
+	listing, err := store.Beat(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range listing.Records {
+		if r.ID == id {
+			return r.Counter
+		}
+	}
+	t.Fatalf("no record of %s", id)
+	return 0
+}
+
+// A process that ends without a word is dead for the others as soon as its
+// counter has stood still for Death, not at the regular reading after that.
+func TestDeathIsNoticedOnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newShared()
+		a, b := start(t, store, "a", 1), start(t, store, "b", 2)
+		defer a.Abandon()
+		pass(100 * time.Millisecond)
+		a.Look() // a sees the counter that stays at an instant that is not its regular one
+		pass(lookPause)
+		b.Abandon()
+		pass(DefaultConfig().Death - 100*time.Millisecond)
+		if !a.View().Alive("b") {
+			t.Error("dead too early")
+		}
+		pass(100 * time.Millisecond)
+		if a.View().Alive("b") {
+			t.Error("not dead, though its counter stood still for long enough")
+		}
+	})
+}

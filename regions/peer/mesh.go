@@ -20,6 +20,9 @@ import (
 type Target struct {
 	ID      string
 	Address string // host:port
+	// Incarnation is unlike that of its last run, so that a process that started
+	// again is connected to at once.
+	Incarnation uint64
 }
 
 // Mesh keeps the links of one process. Of each pair the process with the lower
@@ -117,10 +120,10 @@ func (m *Mesh) Connect(targets []Target) {
 		}
 		wanted[t.ID] = true
 		if d := m.dialers[t.ID]; d != nil {
-			d.set(t.Address)
+			d.set(t)
 			continue
 		}
-		d := &dialer{mesh: m, id: t.ID, address: t.Address, changed: make(chan struct{}, 1), end: make(chan struct{})}
+		d := &dialer{mesh: m, id: t.ID, target: t, changed: make(chan struct{}, 1), end: make(chan struct{})}
 		m.dialers[t.ID] = d
 		m.running.Go(d.run)
 	}
@@ -171,15 +174,15 @@ type dialer struct {
 	changed chan struct{}
 	end     chan struct{}
 
-	mu      sync.Mutex
-	address string
+	mu     sync.Mutex
+	target Target
 }
 
-func (d *dialer) set(address string) {
+func (d *dialer) set(t Target) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.address != address {
-		d.address = address
+	if d.target != t {
+		d.target = t
 		select {
 		case d.changed <- struct{}{}:
 		default:
@@ -211,6 +214,8 @@ func (d *dialer) run() {
 		case <-d.mesh.ctx.Done():
 			return
 		case <-d.changed:
+			backoff = c.BackoffMin
+			continue
 		case <-time.After(backoff/2 + rand.N(backoff/2+1)):
 		}
 		backoff = min(2*backoff, c.BackoffMax)
@@ -221,7 +226,7 @@ func (d *dialer) run() {
 func (d *dialer) once() error {
 	m := d.mesh
 	d.mu.Lock()
-	address := d.address
+	address := d.target.Address
 	d.mu.Unlock()
 	conn, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(m.options.Dial),

@@ -145,6 +145,41 @@ func bothUp(t testing.TB, a, b *end, n int) {
 	b.await(t, "b's link up", func() bool { return b.ups >= n && len(b.downs) < b.ups })
 }
 
+// attempts tells of those to connect that failed: they are logged.
+type attempts struct {
+	slog.Handler
+	at chan struct{}
+}
+
+func (attempts) Enabled(context.Context, slog.Level) bool { return true }
+
+func (a attempts) Handle(context.Context, slog.Record) error {
+	a.at <- struct{}{}
+	return nil
+}
+
+// Guards against waiting out a back-off although the directory shows that the
+// process was started again.
+func TestAProcessThatStartedAgainIsConnectedToAtOnce(t *testing.T) {
+	cfg := quick()
+	cfg.BackoffMin, cfg.BackoffMax = time.Hour, time.Hour
+	a, b := newEnd(t, "a", cfg), newEnd(t, "b", cfg)
+	link, err := linkproxy.New(b.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(link.Close)
+	link.Cut()
+	failed := attempts{slog.DiscardHandler, make(chan struct{}, 8)}
+	a.options.Log = slog.New(failed)
+	a.Connect([]Target{{ID: "b", Address: link.Address(), Incarnation: 1}})
+	b.Connect([]Target{{ID: "a", Address: a.address, Incarnation: 1}})
+	<-failed.at
+	link.Heal()
+	a.Connect([]Target{{ID: "b", Address: link.Address(), Incarnation: 2}})
+	bothUp(t, a, b, 1)
+}
+
 func number(n uint64) *clusterv1.ParcelAck {
 	return &clusterv1.ParcelAck{Source: &clusterv1.ShardId{Cell: 1}, Target: &clusterv1.ShardId{Cell: 2}, Number: n}
 }
