@@ -28,8 +28,8 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request) {
 		g.connections[c] = struct{}{}
 		closed := g.closed
 		g.mu.Unlock()
-		if closed {
-			ws.Close(starlingv1.CloseCode_GOING_AWAY, g.closeReason(starlingv1.CloseCode_GOING_AWAY, "the gateway stops"))
+		if closed || g.draining.Load() {
+			ws.Close(starlingv1.CloseCode_GOING_AWAY, g.turnedAway())
 		}
 		return c
 	})
@@ -55,9 +55,22 @@ func (g *Gateway) admit(address string) (starlingv1.CloseCode, string) {
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, code starlingv1.CloseCode, why string) {
 	g.metrics.closes.WithLabelValues(code.String()).Inc()
 	c, err := g.upgrader.Upgrade(w, r, func(conn.Conn) conn.Receiver { return refused{g} })
-	if err == nil {
-		c.Close(code, g.closeReason(code, why))
+	if err != nil {
+		return
 	}
+	if code == starlingv1.CloseCode_GOING_AWAY {
+		c.Close(code, g.turnedAway())
+		return
+	}
+	c.Close(code, g.closeReason(code, why))
+}
+
+// awayAgain is how soon, at the least, a client that came to a draining gateway
+// may try another one, or whatever answers at this address by then.
+const awayAgain = 100 * time.Millisecond
+
+func (g *Gateway) turnedAway() string {
+	return reconnectReason(g.jittered(min(awayAgain, g.config.ReconnectAfter)), "the gateway is going away")
 }
 
 // refused receives on a connection that is closed at once.

@@ -24,7 +24,7 @@ func (g *Gateway) closeReason(code starlingv1.CloseCode, what string) string {
 }
 
 func reconnectReason(after time.Duration, what string) string {
-	return fmt.Sprintf("reconnect in %.1fs: %s", after.Seconds(), what)
+	return fmt.Sprintf("reconnect in %.2fs: %s", after.Seconds(), what)
 }
 
 // jittered gives base to twice base.

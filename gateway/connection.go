@@ -199,17 +199,12 @@ func (c *connection) lookAfter(now time.Time) {
 	}
 	config := &c.gateway.config
 	silent := now.Sub(c.conn.LastRead())
-	c.mu.Lock()
-	sendAway := !c.sentBy.IsZero() && !now.Before(c.sentBy)
-	c.mu.Unlock()
 	expires := c.expires.Load()
 	switch {
 	case stage(c.stage.Load()) == awaitingHello && now.Sub(c.opened) >= config.HandshakeTime:
 		c.close(starlingv1.CloseCode_NO_HELLO, "no valid Hello in time")
 	case expires != 0 && now.UnixNano() >= expires:
 		c.close(starlingv1.CloseCode_TOKEN_EXPIRED, "the token expired: fetch a new one")
-	case sendAway:
-		c.close(starlingv1.CloseCode_GOING_AWAY, "the gateway is going away")
 	case silent >= config.IdleTime:
 		c.close(starlingv1.CloseCode_IDLE, "no message and no pong for too long")
 	case silent >= config.PingAfter && now.Sub(c.pinged) >= config.PingAfter/2:

@@ -20,7 +20,8 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	defer ticker.Stop()
 	for g.Connections() > 0 {
 		select {
-		case <-ticker.C:
+		case now := <-ticker.C:
+			g.each(func(c *connection) { c.sendAway(now) })
 		case <-ctx.Done():
 			g.callOff()
 			return ctx.Err()
@@ -35,8 +36,36 @@ func (c *connection) announceDrain(within time.Duration) {
 	c.mu.Lock()
 	c.sentBy = time.Now().Add(after)
 	c.mu.Unlock()
+	c.noticeDrain(after)
+}
+
+// sendAway closes a connection whose time is over. When that was is random
+// already: the client may come back, elsewhere, at once.
+func (c *connection) sendAway(now time.Time) {
+	c.mu.Lock()
+	over := !c.sentBy.IsZero() && !now.Before(c.sentBy)
+	c.mu.Unlock()
+	if over {
+		c.closeWith(starlingv1.CloseCode_GOING_AWAY, reconnectReason(0, "the gateway is going away"))
+	}
+}
+
+// drainLate tells of the drain to a client whose session was opened while it
+// began.
+func (c *connection) drainLate() {
+	c.mu.Lock()
+	by := c.sentBy
+	c.mu.Unlock()
+	if by.IsZero() {
+		c.announceDrain(c.gateway.config.DrainTime)
+		return
+	}
+	c.noticeDrain(max(time.Until(by), time.Millisecond))
+}
+
+func (c *connection) noticeDrain(after time.Duration) {
 	c.notice(&starlingv1.Notice{Kind: starlingv1.Notice_DRAINING, Message: "the gateway is going away: reconnect in time",
-		ReconnectMs: uint32(after.Milliseconds())})
+		ReconnectMs: uint32(max(after.Milliseconds(), 1))})
 }
 
 func (c *connection) notice(n *starlingv1.Notice) {
@@ -66,12 +95,12 @@ func (g *Gateway) Degraded(message string, recovered bool) {
 	g.each(func(c *connection) { c.notice(&starlingv1.Notice{Kind: kind, Message: message}) })
 }
 
-// goAway closes what is left and waits until it is closed.
-func (g *Gateway) goAway(after time.Duration) {
-	reason := reconnectReason(max(after, g.jittered(g.config.ReconnectAfter)), "the gateway stops")
+// goAway closes what is left and waits until it is closed. Each client is told
+// another time to come back, from none to Config.ReconnectAfter.
+func (g *Gateway) goAway() {
 	var gone []<-chan struct{}
 	g.each(func(c *connection) {
-		c.closeWith(starlingv1.CloseCode_GOING_AWAY, reason)
+		c.closeWith(starlingv1.CloseCode_GOING_AWAY, reconnectReason(rand.N(g.config.ReconnectAfter), "the gateway stops"))
 		gone = append(gone, c.end())
 	})
 	for _, end := range gone {

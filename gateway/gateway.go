@@ -145,6 +145,7 @@ func (g *Gateway) RoutesChanged(affected func(world.ShardID) bool) {
 		affected = func(world.ShardID) bool { return true }
 	}
 	g.hubs.RoutesChanged(affected)
+	g.requests.routesChanged(affected)
 	g.sessions.each(func(s *session) { s.routeChanged(affected) })
 }
 
@@ -155,7 +156,7 @@ func (g *Gateway) Close() error {
 	g.closed = true
 	g.mu.Unlock()
 	g.draining.Store(true)
-	g.goAway(0)
+	g.goAway()
 	g.cancel()
 	g.running.Wait()
 	g.hubs.Close()

@@ -292,6 +292,9 @@ func (c *connection) begin(e *entry, s *session, reply *clusterv1.ControlReply) 
 	}
 	c.stage.Store(int32(open))
 	g.metrics.sessions.WithLabelValues(map[bool]string{false: "opened", true: "resumed"}[e.resumed]).Inc()
+	if g.draining.Load() {
+		c.drainLate()
+	}
 	if c.opens(nil) { // Closed may have looked before the session was there
 		s.disconnected()
 		return

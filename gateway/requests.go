@@ -15,20 +15,27 @@ import (
 type requests struct {
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]chan *clusterv1.ControlReply // nil is sent for NotMine
+	waiting map[uint64]*request
 }
 
-func (r *requests) open() (uint64, chan *clusterv1.ControlReply) {
-	answer := make(chan *clusterv1.ControlReply, 1)
+// request is a Control that was asked of a shard's owner.
+type request struct {
+	number uint64
+	shard  world.ShardID
+	answer chan *clusterv1.ControlReply // nil is sent for NotMine
+	again  chan struct{}                // the shard may have another owner, or the way to it is open again
+}
+
+func (r *requests) open(shard world.ShardID) *request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	number := r.last << 8
+	q := &request{number: r.last << 8, shard: shard, answer: make(chan *clusterv1.ControlReply, 1), again: make(chan struct{}, 1)}
 	if r.waiting == nil {
-		r.waiting = make(map[uint64]chan *clusterv1.ControlReply)
+		r.waiting = make(map[uint64]*request)
 	}
-	r.waiting[number] = answer
-	return number, answer
+	r.waiting[q.number] = q
+	return q
 }
 
 func (r *requests) close(number uint64) {
@@ -40,11 +47,28 @@ func (r *requests) close(number uint64) {
 // answer hands an answer in; nil says that the owner is not there now.
 func (r *requests) answer(number uint64, reply *clusterv1.ControlReply) {
 	r.mu.Lock()
-	waiting := r.waiting[number]
-	delete(r.waiting, number)
+	q := r.waiting[number]
+	if q != nil {
+		select {
+		case q.answer <- reply:
+		default: // answered already
+		}
+	}
 	r.mu.Unlock()
-	if waiting != nil {
-		waiting <- reply
+}
+
+// routesChanged has what was asked of the shards that affected names asked
+// again at once.
+func (r *requests) routesChanged(affected func(world.ShardID) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, q := range r.waiting {
+		if affected(q.shard) {
+			select {
+			case q.again <- struct{}{}:
+			default:
+			}
+		}
 	}
 }
 
@@ -59,37 +83,65 @@ const (
 )
 
 // ask sends a Control to a shard until it is answered, following sessions that
-// moved. Asking twice is harmless.
+// moved: after pauses, and at once when the way to the shard changes. Asking
+// twice is harmless.
 func (g *Gateway) ask(ctx context.Context, shard world.ShardID, fill func(*clusterv1.Control)) (*clusterv1.ControlReply, world.ShardID, error) {
 	pause, forwards := firstPause, 0
 	for {
-		number, answer := g.requests.open()
-		control := &clusterv1.Control{Request: number, Shard: shardMessage(shard)}
+		q := g.requests.open(shard)
+		control := &clusterv1.Control{Request: q.number, Shard: shardMessage(shard)}
 		fill(control)
 		g.router.Control(g.edge, control)
-		again := time.NewTimer(askAgain)
-		var reply *clusterv1.ControlReply
-		select {
-		case reply = <-answer:
-		case <-again.C:
-		case <-ctx.Done():
-		}
-		again.Stop()
-		g.requests.close(number)
+		reply, changed := q.await(ctx, askAgain)
 		switch {
 		case reply == nil:
 		case reply.MovedTo != nil && forwards < maxForwards:
+			g.requests.close(q.number)
 			shard = shardOf(reply.MovedTo)
 			forwards++
 			continue
 		case !isRetryable(reply.Code):
+			g.requests.close(q.number)
 			return reply, shard, nil
 		}
-		select {
-		case <-time.After(pause):
+		if !changed {
+			changed = q.pause(ctx, pause)
 			pause = min(2*pause, longPause)
-		case <-ctx.Done():
+		}
+		g.requests.close(q.number)
+		if ctx.Err() != nil {
 			return nil, shard, errUnreachable
 		}
+		if changed {
+			pause = firstPause
+		}
 	}
+}
+
+// await waits for the answer; nil if there is none in time or none to use.
+// changed says that the way to the shard did meanwhile.
+func (q *request) await(ctx context.Context, bound time.Duration) (reply *clusterv1.ControlReply, changed bool) {
+	late := time.NewTimer(bound)
+	defer late.Stop()
+	select {
+	case reply = <-q.answer:
+	case <-q.again:
+		changed = true
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return reply, changed
+}
+
+// pause waits, not longer than until the way to the shard changes.
+func (q *request) pause(ctx context.Context, d time.Duration) (changed bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-q.again:
+		changed = true
+	case <-ctx.Done():
+	}
+	return changed
 }

@@ -211,6 +211,10 @@ const (
 	longResend  = 200 * time.Millisecond
 )
 
+// givenRetry is when a client may send again what the gateway gave up: soon,
+// since the gateway keeps it again for RouteTime, and knows when the way is open.
+const givenRetry = 50 * time.Millisecond
+
 // nextPause backs off. Called under mu.
 func (s *session) nextPause() time.Duration {
 	s.pause = max(firstResend, min(2*s.pause, longResend))
@@ -338,7 +342,7 @@ func (s *session) lookAfter(now time.Time) {
 	}
 	s.mu.Unlock()
 	for _, number := range given {
-		s.refuse(number, starlingv1.Code_UNAVAILABLE, "the shard is moving or its owner was lost", longResend)
+		s.refuse(number, starlingv1.Code_UNAVAILABLE, "the shard is moving or its owner was lost", givenRetry)
 	}
 }
 
@@ -363,9 +367,9 @@ func (s *session) disconnected() {
 // detach tells the owner that the connection broke: the resume time runs. The
 // answer does not matter.
 func (g *Gateway) detach(id world.SessionID, shard world.ShardID) {
-	number, _ := g.requests.open()
-	g.requests.close(number)
-	g.router.Control(g.edge, &clusterv1.Control{Request: number, Shard: shardMessage(shard),
+	q := g.requests.open(shard)
+	g.requests.close(q.number)
+	g.router.Control(g.edge, &clusterv1.Control{Request: q.number, Shard: shardMessage(shard),
 		Kind: &clusterv1.Control_Detach{Detach: &clusterv1.Detach{Session: uint64(id)}}})
 }
 
