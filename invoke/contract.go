@@ -35,7 +35,7 @@ type Bounds struct {
 	Count int
 	// Excess is how many invocations beyond the guarantee may wait in a key, and
 	// times the workers in all, if any function of the same Keys has a guarantee,
-	// which they delay. Default: as many as are expected to run in a quarter of the
+	// which they delay. Default: as many as usually run in a quarter of the
 	// shortest deadline promised in the Keys (up to 64 of them in half of it), at least 1.
 	// Set it for work that costs more to refuse than to do.
 	Excess int

@@ -175,7 +175,8 @@ func (p *Policy) excessive(f *Function, key *Key) bool {
 // excessBound is how much may exceed f's guarantee in a key, 0 for no bound: a
 // quarter of the shortest deadline that is promised to any function of the same
 // keys. Fast functions may send a few together in any case, as long as that takes
-// no more than half of it, and one may always wait.
+// no more than half of it, and one may always wait. It reckons with the median: a
+// run that was interrupted for long says nothing of the next ones.
 func (f *Function) excessBound() int {
 	tightest := f.spec.Keys.tightest
 	if tightest == 0 {
@@ -184,7 +185,11 @@ func (f *Function) excessBound() int {
 	if f.spec.Queue.Excess > 0 {
 		return f.spec.Queue.Excess
 	}
-	fit := int(tightest / 4 / max(f.expected(), 1))
+	run := f.estimate.median
+	if f.estimate.seen < 4 {
+		run = f.runTime()
+	}
+	fit := int(tightest / 4 / max(run, 1))
 	return max(fit, min(2*fit, fewExcess), 1)
 }
 
