@@ -46,15 +46,17 @@ var perWorker = []struct {
 	{"close_place", invoke.Contract{Rate: 10, RunTime: 50 * time.Microsecond}},
 	{ShardWork, invoke.Contract{Rate: 5000, Burst: 30, RunTime: 20 * time.Microsecond}},
 	{CellReads, invoke.Contract{Rate: 500, Burst: 5, RunTime: 50 * time.Microsecond}},
+	{Refusals, invoke.Contract{RunTime: 10 * time.Microsecond}},
 }
 
-// defaultContract gives the contract of a built-in function, for each worker. What
-// has none is best effort.
+// defaultContract gives the contract of a built-in function, for each worker.
 func defaultContract(name string) invoke.Contract {
 	for _, f := range perWorker {
 		if f.name == name {
 			c := f.contract
-			c.Deadline, c.MissTarget = DefaultDeadline, missTarget
+			if c.Rate > 0 {
+				c.Deadline, c.MissTarget = DefaultDeadline, missTarget
+			}
 			return c
 		}
 	}

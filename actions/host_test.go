@@ -92,13 +92,15 @@ type bench struct {
 func newBench(t testing.TB, change func(*actions.Options)) *bench {
 	t.Helper()
 	e := newEdge("gateway-1")
-	scheduler := invoke.New(invoke.Config{Workers: 2})
 	o := actions.Options{
-		Node: "owner-1", Log: memory.New(), Bus: e, Scheduler: scheduler,
+		Node: "owner-1", Log: memory.New(), Bus: e,
 		Logger: slog.New(slog.DiscardHandler), TickEvery: 5 * time.Millisecond,
 	}
 	if change != nil {
 		change(&o)
+	}
+	if o.Scheduler == nil {
+		o.Scheduler = invoke.New(invoke.Config{Workers: 2})
 	}
 	h, err := actions.NewHost(o)
 	if err != nil {
@@ -110,7 +112,7 @@ func newBench(t testing.TB, change func(*actions.Options)) *bench {
 		if err := h.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		if err := scheduler.Close(ctx); err != nil {
+		if err := o.Scheduler.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})

@@ -45,11 +45,19 @@ func Serve(ctx context.Context, registry *actions.Registry, arguments []string) 
 	flags := pflag.NewFlagSet("game", pflag.ContinueOnError)
 	file := flags.String("config", "", "a TOML `FILE` with settings (starling config defaults prints one)")
 	set := flags.StringArray("set", nil, "a setting, as `KEY=VALUE` with a key like gateway.deadline; may be repeated")
+	check := flags.Bool("check", false, "say what is wrong with the settings and the contracts of the functions, and end")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
 	settings, err := server.Load(config.Sources{File: *file, Env: os.Environ(), Set: *set})
 	if err != nil {
+		return err
+	}
+	if *check {
+		err := settings.CheckWith(registry)
+		if err == nil {
+			fmt.Println("ok")
+		}
 		return err
 	}
 	log, err := settings.Log.Logger(os.Stderr)

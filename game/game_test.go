@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	starling "github.com/starling-vr/starling/clients/go"
 	"github.com/starling-vr/starling/game"
 	"github.com/starling-vr/starling/gateway/auth"
+	"github.com/starling-vr/starling/invoke"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,6 +85,28 @@ func awaitReady(t *testing.T, address string) {
 		<-ticker.C
 	}
 	t.Fatal("the server does not get ready")
+}
+
+func TestCheckTellsWhetherTheFunctionsOfTheGameHold(t *testing.T) {
+	registry := actions.NewRegistry()
+	err := registry.Register(actions.Function{Name: "think", Run: func(*actions.Call) actions.Result { return actions.Result{} },
+		Contract: invoke.Contract{Rate: 10, Deadline: time.Second, RunTime: 100 * time.Microsecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(set ...string) error {
+		arguments := []string{"--check", "--set", "store.kind=memory", "--set", "auth.key=" + key}
+		for _, s := range set {
+			arguments = append(arguments, "--set", s)
+		}
+		return game.Serve(t.Context(), registry, arguments)
+	}
+	if err := check("functions.think.rate=20"); err != nil {
+		t.Error(err)
+	}
+	if err := check("functions.think.run_time=20ms"); err == nil || !strings.Contains(err.Error(), "longest run of think 20ms") {
+		t.Errorf("a run that others cannot wait for: %v", err)
+	}
 }
 
 func TestSettingsThatCannotWorkAreTold(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-vr/starling/actions"
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/internal/server"
 )
@@ -35,7 +36,7 @@ func configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := settings.Check(); err != nil {
+			if err := settings.CheckWith(actions.NewRegistry()); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ok")

@@ -8,8 +8,9 @@
 //	default:"…"     the default, as text
 //	doc:"…"         one sentence or more: unit, meaning, what a wrong value does
 //
-// Nested structs are sections. Field types: string, bool, integers, floats,
-// time.Duration ("4ms"), and slices of strings.
+// Nested structs are sections. A map from names to a struct is a table of sections,
+// one for each name, whose fields may be pointers: nil is what nobody set. Field
+// types: string, bool, integers, floats, time.Duration ("4ms"), and slices of strings.
 package config
 
 import (
@@ -45,14 +46,7 @@ func Load(into any, from Sources) error {
 	if err := defaults.Set(into); err != nil {
 		return fmt.Errorf("defaults: %w", err)
 	}
-	keys := keysOf(reflect.TypeOf(into).Elem(), "")
-	known := make(map[string]bool, len(keys))
-	byEnv := make(map[string]string, len(keys))
-	for _, k := range keys {
-		known[k] = true
-		byEnv[EnvName(k)] = k
-	}
-
+	known := newSchema(reflect.TypeOf(into).Elem())
 	k := koanf.New(".")
 	if from.File != "" {
 		if err := k.Load(file.Provider(from.File), koanftoml.Parser()); err != nil {
@@ -64,32 +58,39 @@ func Load(into any, from Sources) error {
 			return fmt.Errorf("%s: %w", from.File, err)
 		}
 		for _, key := range k.Keys() {
-			if !known[key] {
-				return fmt.Errorf("%s: unknown key %q%s", from.File, key, suggestion(key, keys))
+			if !known.has(key) {
+				return fmt.Errorf("%s: unknown key %q%s", from.File, key, known.suggestion(key))
 			}
 		}
 	}
-	over := map[string]any{}
+	over, named := map[string]any{}, map[tableKey]string{}
+	set := func(key, value string) {
+		if at, ok := known.tableKey(key); ok {
+			named[at] = value
+		} else {
+			over[key] = value
+		}
+	}
 	for _, entry := range from.Env {
 		name, value, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, Prefix) {
 			continue
 		}
-		key, ok := byEnv[name]
+		key, ok := known.ofEnv(name)
 		if !ok {
-			return fmt.Errorf("environment: unknown variable %s%s", name, suggestion(name, names(byEnv)))
+			return fmt.Errorf("environment: unknown variable %s%s", name, suggestion(name, names(known.byEnv)))
 		}
-		over[key] = value
+		set(key, value)
 	}
 	for _, entry := range from.Set {
 		key, value, found := strings.Cut(entry, "=")
 		if !found {
 			return fmt.Errorf("--set %q: want section.key=value", entry)
 		}
-		if !known[key] {
-			return fmt.Errorf("--set: unknown key %q%s", key, suggestion(key, keys))
+		if !known.has(key) {
+			return fmt.Errorf("--set: unknown key %q%s", key, known.suggestion(key))
 		}
-		over[key] = value
+		set(key, value)
 	}
 	if err := k.Load(confmap.Provider(over, "."), nil); err != nil {
 		return err
@@ -107,7 +108,7 @@ func Load(into any, from Sources) error {
 	if err != nil {
 		return err
 	}
-	if err := decoder.Decode(k.Raw()); err != nil {
+	if err := decoder.Decode(withNamed(k.Raw(), named)); err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
 	return nil
@@ -127,28 +128,13 @@ func names(m map[string]string) []string {
 	return out
 }
 
-func isSection(t reflect.Type) bool { return t.Kind() == reflect.Struct }
-
-// keysOf lists the dotted keys of a struct.
-func keysOf(t reflect.Type, under string) []string {
-	var keys []string
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name := f.Tag.Get("toml")
-		if !f.IsExported() || name == "" || name == "-" {
-			continue
-		}
-		if isSection(f.Type) {
-			keys = append(keys, keysOf(f.Type, under+name+".")...)
-			continue
-		}
-		keys = append(keys, under+name)
-	}
-	return keys
+func suggestion(key string, keys []string) string {
+	return Suggestion(key, keys, "`starling config defaults` lists all")
 }
 
-// suggestion names the known key nearest to a mistaken one.
-func suggestion(key string, keys []string) string {
+// Suggestion ends the message about a mistaken name: the nearest of those that
+// there are, or, if none is near, where to find them.
+func Suggestion(key string, keys []string, otherwise string) string {
 	best, at := "", 4
 	for _, k := range keys {
 		if d := distance(key, k); d < at {
@@ -156,7 +142,7 @@ func suggestion(key string, keys []string) string {
 		}
 	}
 	if best == "" {
-		return "; `starling config defaults` lists all"
+		return "; " + otherwise
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
 }

@@ -20,6 +20,13 @@ type settings struct {
 		Ratio float64       `toml:"ratio" default:"0.5"`
 		TLS   bool          `toml:"tls"`
 	} `toml:"gateway" doc:"The edge."`
+	Functions map[string]function `toml:"functions" doc:"By name."`
+}
+
+type function struct {
+	Rate    *float64       `toml:"rate" doc:"Per second."`
+	RunTime *time.Duration `toml:"run_time" doc:"Of one run."`
+	Time    *time.Duration `toml:"time" doc:"To tell it from the other."`
 }
 
 func write(t *testing.T, text string) string {
@@ -66,8 +73,53 @@ func TestUnknownKeysAreRefusedWithTheNearestOne(t *testing.T) {
 	}
 }
 
+func TestTablesHaveASectionForEachName(t *testing.T) {
+	var s settings
+	err := config.Load(&s, config.Sources{
+		File: write(t, "[functions.move]\nrate = 1\nrun_time = \"1ms\"\n[functions.\"my.tag\"]\nrate = 2.5\n"),
+		Env:  []string{"STARLING_FUNCTIONS_MOVE_RATE=7", "STARLING_FUNCTIONS_SET_ATTRIBUTE_RUN_TIME=3ms"},
+		Set:  []string{"functions.my.tag.run_time=2ms", "functions.move.rate=8"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(rate float64, run time.Duration) function {
+		f := function{Rate: &rate, RunTime: &run}
+		if rate == 0 {
+			f.Rate = nil
+		}
+		return f
+	}
+	want := map[string]function{
+		"move": of(8, time.Millisecond), "my.tag": of(2.5, 2*time.Millisecond), "set_attribute": of(0, 3*time.Millisecond),
+	}
+	if !reflect.DeepEqual(s.Functions, want) {
+		t.Errorf("got %+v, want %+v", s.Functions, want)
+	}
+	var again settings
+	if err := config.Load(&again, config.Sources{File: write(t, config.Print(&s))}); err != nil || !reflect.DeepEqual(s, again) {
+		t.Errorf("printed and read again: %v\n%s", err, config.Print(&s))
+	}
+	if page := config.Reference(&s); !strings.Contains(page, "## `[functions.NAME]`") || !strings.Contains(page, "`STARLING_FUNCTIONS_NAME_RUN_TIME`") {
+		t.Errorf("the reference does not say how it is set:\n%s", page)
+	}
+	for _, wrong := range []config.Sources{
+		{File: write(t, "[functions.move]\nrat = 1\n")},
+		{Set: []string{"functions.move.rat=1"}},
+		{Env: []string{"STARLING_FUNCTIONS_MOVE_RAT=1"}},
+		{File: write(t, "[functions]\nrate = 1\n")},
+	} {
+		err := config.Load(&settings{}, wrong)
+		if err == nil || !strings.Contains(err.Error(), "unknown") {
+			t.Errorf("%+v: %v", wrong, err)
+		} else if wrong.Env == nil && !strings.Contains(err.Error(), "functions.rate") && !strings.Contains(err.Error(), `did you mean "functions.move.rate"?`) {
+			t.Error(err)
+		}
+	}
+}
+
 func TestValuesOfTheWrongTypeAreRefused(t *testing.T) {
-	for _, set := range []string{"gateway.flush=soon", "gateway.max-connections=many", "gateway.tls=perhaps", "nonsense"} {
+	for _, set := range []string{"gateway.flush=soon", "gateway.max-connections=many", "gateway.tls=perhaps", "functions.move.rate=often", "nonsense"} {
 		var s settings
 		if err := config.Load(&s, config.Sources{Set: []string{set}}); err == nil {
 			t.Errorf("%s was taken: %+v", set, s)

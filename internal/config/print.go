@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"sort"
 	"strings"
 	"time"
 )
@@ -16,27 +17,49 @@ func Print(settings any) string {
 }
 
 func printSection(b *strings.Builder, v reflect.Value, under string) {
-	t := v.Type()
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name := f.Tag.Get("toml")
-		if !f.IsExported() || name == "" || name == "-" || isSection(f.Type) {
+	for _, f := range fields(v.Type()) {
+		if isSection(f.Type) || isTable(f.Type) {
 			continue
 		}
+		name := f.Tag.Get("toml")
 		b.WriteString("\n")
 		comment(b, f.Tag.Get("doc"))
-		fmt.Fprintf(b, "# environment: %s\n%s = %s\n", EnvName(under+name), name, literal(v.Field(i)))
+		fmt.Fprintf(b, "# environment: %s\n%s = %s\n", EnvName(under+name), name, literal(v.FieldByIndex(f.Index)))
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name := f.Tag.Get("toml")
-		if !f.IsExported() || name == "" || !isSection(f.Type) {
-			continue
+	for _, f := range fields(v.Type()) {
+		name := under + f.Tag.Get("toml")
+		switch {
+		case isSection(f.Type):
+			b.WriteString("\n")
+			comment(b, f.Tag.Get("doc"))
+			fmt.Fprintf(b, "[%s]\n", name)
+			printSection(b, v.FieldByIndex(f.Index), name+".")
+		case isTable(f.Type):
+			b.WriteString("\n")
+			comment(b, f.Tag.Get("doc"))
+			printTable(b, v.FieldByIndex(f.Index), name)
 		}
-		b.WriteString("\n")
-		comment(b, f.Tag.Get("doc"))
-		fmt.Fprintf(b, "[%s%s]\n", under, name)
-		printSection(b, v.Field(i), under+name+".")
+	}
+}
+
+// printTable writes what a table has, and as a comment what it may have.
+func printTable(b *strings.Builder, v reflect.Value, under string) {
+	fmt.Fprintf(b, "#\n# [%s.NAME]\n", under)
+	for _, f := range fields(v.Type().Elem()) {
+		comment(b, f.Tag.Get("toml")+": "+f.Tag.Get("doc"))
+	}
+	names := v.MapKeys()
+	sort.Slice(names, func(i, j int) bool { return names[i].String() < names[j].String() })
+	for _, name := range names {
+		fmt.Fprintf(b, "[%s.%q]\n", under, name.String())
+		section := v.MapIndex(name)
+		for _, f := range fields(section.Type()) {
+			if value := section.FieldByIndex(f.Index); value.Kind() != reflect.Pointer {
+				fmt.Fprintf(b, "%s = %s\n", f.Tag.Get("toml"), literal(value))
+			} else if !value.IsNil() {
+				fmt.Fprintf(b, "%s = %s\n", f.Tag.Get("toml"), literal(value.Elem()))
+			}
+		}
 	}
 }
 
@@ -81,26 +104,29 @@ func Reference(settings any) string {
 }
 
 func referenceSection(b *strings.Builder, v reflect.Value, under string) {
-	t := v.Type()
 	head := "\n| Key | Default | Environment | Meaning |\n| --- | --- | --- | --- |\n"
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name := f.Tag.Get("toml")
-		if !f.IsExported() || name == "" || name == "-" || isSection(f.Type) {
+	for _, f := range fields(v.Type()) {
+		if isSection(f.Type) || isTable(f.Type) {
 			continue
 		}
 		b.WriteString(head)
 		head = ""
-		fmt.Fprintf(b, "| `%s` | `%s` | `%s` | %s |\n", name, literal(v.Field(i)), EnvName(under+name), cell(f.Tag.Get("doc")))
-	}
-	for i := range t.NumField() {
-		f := t.Field(i)
 		name := f.Tag.Get("toml")
-		if !f.IsExported() || name == "" || !isSection(f.Type) {
-			continue
+		fmt.Fprintf(b, "| `%s` | `%s` | `%s` | %s |\n", name, literal(v.FieldByIndex(f.Index)), EnvName(under+name), cell(f.Tag.Get("doc")))
+	}
+	for _, f := range fields(v.Type()) {
+		name := under + f.Tag.Get("toml")
+		switch {
+		case isSection(f.Type):
+			fmt.Fprintf(b, "\n## `[%s]`\n\n%s\n", name, sentence(f.Tag.Get("doc")))
+			referenceSection(b, v.FieldByIndex(f.Index), name+".")
+		case isTable(f.Type):
+			fmt.Fprintf(b, "\n## `[%s.NAME]`\n\n%s\n\n| Key | Environment | Meaning |\n| --- | --- | --- |\n", name, sentence(f.Tag.Get("doc")))
+			for _, of := range fields(f.Type.Elem()) {
+				key := of.Tag.Get("toml")
+				fmt.Fprintf(b, "| `%s` | `%s` | %s |\n", key, EnvName(name+".NAME."+key), cell(of.Tag.Get("doc")))
+			}
 		}
-		fmt.Fprintf(b, "\n## `[%s%s]`\n\n%s\n", under, name, sentence(f.Tag.Get("doc")))
-		referenceSection(b, v.Field(i), under+name+".")
 	}
 }
 

@@ -19,11 +19,12 @@ type Owner struct {
 	SnapshotBatches int           `toml:"snapshot_batches" default:"4096" doc:"Batches after which a shard writes a snapshot and its log is cut. Fewer: faster loads, heavier writes."`
 	RetainLogs      bool          `toml:"retain_logs" default:"false" doc:"Never cut logs, for those who check histories. They grow without bound."`
 	UnloadAfter     time.Duration `toml:"unload_after" default:"1m" doc:"How long an idle shard stays in memory."`
+	Workers         int           `toml:"workers" default:"0" doc:"Functions that run at the same time; 0: one per processor. More than there are processors promises what the machine cannot hold."`
 }
 
 func (o Owner) check() error {
 	if o.Speed <= 0 || o.SpeedBurst <= 0 || o.Reach <= 0 || o.Hysteresis < 0 || o.HeldThings < 0 || o.SpawnedThings < 0 ||
-		o.SnapshotBatches < 1 || o.UnloadAfter <= 0 || o.RelocateEvery <= 0 {
+		o.SnapshotBatches < 1 || o.UnloadAfter <= 0 || o.RelocateEvery <= 0 || o.Workers < 0 {
 		return fmt.Errorf("owner: speed, speed_burst, reach, snapshot_batches, unload_after and relocate_every must be above 0, the rest not below")
 	}
 	return nil

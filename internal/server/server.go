@@ -64,7 +64,10 @@ type Server struct {
 
 // Start brings a process up: it returns once it serves. Stop ends it.
 func Start(ctx context.Context, settings *Settings, o Options) (*Server, error) {
-	if err := settings.Check(); err != nil {
+	if o.Registry == nil {
+		o.Registry = actions.NewRegistry()
+	}
+	if err := settings.CheckWith(o.Registry); err != nil {
 		return nil, err
 	}
 	inside, cancel := context.WithCancel(context.Background())
@@ -121,7 +124,7 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 }
 
 func (s *Server) startOwner(inside context.Context, registry *actions.Registry, parts *regions.Parts) error {
-	s.scheduler = invoke.New(invoke.Config{})
+	s.scheduler = invoke.New(s.settings.scheduler())
 	if err := s.metrics.Register(invokemetrics.New(s.scheduler)); err != nil {
 		return err
 	}

@@ -34,7 +34,10 @@ type Settings struct {
 	Auth    auth.Config    `toml:"auth" doc:"Which tokens are good. Set exactly one of key, key_set_url and key_set_file."`
 	Gateway gateway.Config `toml:"gateway" doc:"The edge, for role gateway."`
 	Owner   Owner          `toml:"owner" doc:"The shards, for role owner."`
-	Region  regions.Config `toml:"region" doc:"This process among the others of its region."`
+
+	Functions map[string]Function `toml:"functions" doc:"Contracts of functions, for role owner: what is not set here stays as docs/reference/functions.md says, or as the game registered it. What a machine cannot hold refuses to start, with the arithmetic. Names with dots are quoted; in the environment they are in upper case."`
+
+	Region regions.Config `toml:"region" doc:"This process among the others of its region."`
 }
 
 // Log says how the process writes about itself.
