@@ -19,6 +19,9 @@ const steadyTime = 5 * time.Second
 // a row. A time that the gateway named is kept to, with up to a half more so
 // that not all come back at once.
 func (b Backoff) pause(err error, failures int) time.Duration {
+	if errors.Is(err, errDraining) {
+		return 0 // the time at which it left was random already
+	}
 	var closed *CloseError
 	if errors.As(err, &closed) {
 		if after, named := ReconnectAfter(closed.Reason); named && (after > 0 || failures <= 1) {
@@ -30,6 +33,13 @@ func (b Backoff) pause(err error, failures int) time.Duration {
 		pause = b.Most // the shift overflowed
 	}
 	return pause/2 + rand.N(pause/2+1)
+}
+
+// sentAway says whether a connection ended because its gateway goes away: that
+// is no failure of the client's, nor of the gateway that it goes to next.
+func sentAway(err error) bool {
+	var closed *CloseError
+	return errors.Is(err, errDraining) || errors.As(err, &closed) && closed.Code == starlingv1.CloseCode_GOING_AWAY
 }
 
 // ReconnectAfter reads the time to wait from the reason of a close code:

@@ -19,7 +19,10 @@ const (
 	tidyInterval = 500 * time.Millisecond
 )
 
-var errSilent = errors.New("starling: nothing came for too long")
+var (
+	errSilent   = errors.New("starling: nothing came for too long")
+	errDraining = errors.New("starling: the gateway drains")
+)
 
 // run keeps the client connected until it ends for good. first is told how the
 // first attempt ended.
@@ -43,7 +46,7 @@ func (c *Client) run(first chan<- error) {
 		if final(err) || first != nil && !comesBack(err) {
 			break
 		}
-		if welcomed && time.Since(began) >= steadyTime {
+		if welcomed && (sentAway(err) || time.Since(began) >= steadyTime) {
 			failures = 0
 		}
 		failures++
@@ -199,6 +202,9 @@ func (c *Client) welcomed(w *wire, welcome *starlingv1.Welcome, hello *starlingv
 	c.wire = nil
 	c.mu.Unlock()
 	w.cut("")
+	if w.draining.Load() {
+		return errDraining
+	}
 	return err
 }
 
@@ -329,7 +335,10 @@ func (c *Client) notice(w *wire, n *starlingv1.Notice) {
 	}
 	if n.Kind == starlingv1.Notice_DRAINING && n.ReconnectMs > 0 {
 		within := time.Duration(n.ReconnectMs) * time.Millisecond
-		time.AfterFunc(rand.N(within), func() { w.cut("draining") })
+		time.AfterFunc(rand.N(within), func() {
+			w.draining.Store(true)
+			w.cut("draining")
+		})
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 const (
 	firstRetry = 5 * time.Millisecond
-	mostRetry  = time.Second
+	mostRetry  = 250 * time.Millisecond
 )
 
 // action is one that has no final outcome yet.
@@ -114,7 +114,7 @@ func (w *window) outcome(o *starlingv1.Outcome, now time.Time) *action {
 
 // retryPause is how long to wait before sending again: what the gateway asks
 // for, and a random quarter more; when it names no time, from 5 ms doubling up
-// to 1 s. An action that was only refused for coming before another may follow
+// to 250 ms. An action that was only refused for coming before another may follow
 // that one at once.
 func retryPause(o *starlingv1.Outcome, refused int) time.Duration {
 	if asked := time.Duration(o.RetryAfterMs) * time.Millisecond; asked > 0 {

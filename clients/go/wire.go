@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -32,6 +33,8 @@ type wire struct {
 	out    []byte
 	in     []byte
 	closed sync.Once
+
+	draining atomic.Bool // cut because the gateway is going away
 }
 
 // dialWire connects and agrees on the subprotocol.
