@@ -5,24 +5,22 @@ import (
 	"time"
 
 	"github.com/starling-vr/starling/actions/shard"
+	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/world"
 )
 
 // errDropped: the shard is another's now, or must be loaded again.
 var errDropped = errors.New("the shard was claimed by another owner")
 
-// commitAll appends batches until the shard is let go or lost.
+// commitAll deals with appends that did not simply succeed, until the shard is
+// let go or lost.
 func (s *served) commitAll() {
 	for {
 		select {
-		case batch := <-s.sealed:
-			if err := s.commit(batch); err != nil {
+		case failed := <-s.unsettled:
+			if err := s.settle(failed); err != nil {
 				s.host.options.Logger.Warn("a shard was dropped", "shard", s.id.String(), "error", err)
 				return
-			}
-		case digest := <-s.digests:
-			if s.host.options.Assignment.LeaseValid() {
-				s.host.options.Bus.PublishDigest(digest)
 			}
 		case <-s.wake:
 			if s.letGo() {
@@ -34,19 +32,68 @@ func (s *served) commitAll() {
 	}
 }
 
-// commit appends a batch and tells what it says.
-func (s *served) commit(batch shard.Sealed) error {
-	began := s.host.options.Clock()
-	if err := s.append(batch); err != nil {
+// appended is told by the log how the append of the flight ended. It does not
+// block: what cannot be told now is left to the goroutine.
+func (s *served) appended(a *world.Append) {
+	if a.Err == nil && s.host.options.Assignment.LeaseValid() {
+		s.committed()
+		return
+	}
+	s.unsettled <- a.Err // has room: there is one flight
+}
+
+// settle goes on after an append that failed, or that succeeded while this
+// process may not speak.
+func (s *served) settle(failed error) error {
+	if failed != nil {
+		if err := s.retryAppend(s.flight, failed); err != nil {
+			return err
+		}
+	}
+	if err := s.awaitLease(s.flight.Sequence); err != nil {
 		return err
 	}
-	s.host.metrics.commit.Observe(s.host.options.Clock().Sub(began).Seconds())
-	s.host.metrics.bytes.Add(float64(len(batch.Data)))
-	s.keep(batch)
+	s.committed()
+	return nil
+}
+
+// commit appends a batch and tells what it says, for the goroutine.
+func (s *served) commit(batch shard.Sealed) error {
+	s.flight, s.began = batch, s.host.options.Clock()
+	if err := s.appendNow(batch); err != nil {
+		return err
+	}
 	if err := s.awaitLease(batch.Sequence); err != nil {
 		return err
 	}
+	s.committed()
+	return nil
+}
+
+// committed tells what the flight says, now that it is in the log, and begins
+// the next.
+func (s *served) committed() {
+	batch := s.flight
+	s.host.metrics.commit.Observe(s.host.options.Clock().Sub(s.began).Seconds())
+	s.host.metrics.bytes.Add(float64(len(batch.Data)))
+	s.keep(batch)
+	if s.speak(batch) {
+		s.host.appender.Submit(&s.appending)
+	} else if s.leaveSoon.Load() {
+		s.wakeUp()
+	}
+}
+
+// speak tells what a committed batch says: cell messages first, then the rest.
+// It says whether there is another batch to be submitted.
+func (s *served) speak(batch shard.Sealed) (more bool) {
+	s.speaking.Lock()
+	defer s.speaking.Unlock()
 	s.mu.Lock()
+	if s.machine == nil { // the process ends
+		s.mu.Unlock()
+		return false
+	}
 	release := s.machine.Committed()
 	s.mu.Unlock()
 	if len(release.Messages) > 0 {
@@ -56,45 +103,67 @@ func (s *served) commit(batch shard.Sealed) error {
 	s.writeSnapshot(batch.Sequence)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.machine == nil {
+		return false
+	}
 	s.machine.Told()
 	s.tellImmediate()
-	s.sealLocked(s.host.options.Clock())
-	return nil
+	return s.sealLocked(s.host.options.Clock())
+}
+
+// sayDigest publishes a digest, not ahead of what it tells of.
+func (s *served) sayDigest(digest pubsub.Digest) {
+	s.speaking.Lock()
+	defer s.speaking.Unlock()
+	if s.host.options.Assignment.LeaseValid() {
+		s.host.options.Bus.PublishDigest(digest)
+	}
 }
 
 // keep remembers the last batches for a store that loses its end.
 func (s *served) keep(batch shard.Sealed) {
-	if len(s.kept) >= s.host.options.KeptBatches {
-		s.kept = append(s.kept[:0], s.kept[1+len(s.kept)-s.host.options.KeptBatches:]...)
+	if keep := s.host.options.KeptBatches; len(s.kept) >= 2*keep { // not with each one
+		n := copy(s.kept, s.kept[len(s.kept)+1-keep:])
+		clear(s.kept[n:])
+		s.kept = s.kept[:n]
 	}
 	s.kept = append(s.kept, batch)
 }
 
-// append writes a batch, whatever becomes of the store meanwhile, or finds that
-// the shard is lost.
-func (s *served) append(batch shard.Sealed) error {
-	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
-		ctx, cancel := s.calling()
-		_, err := s.host.options.Log.Append(ctx, s.id, s.tail(), batch.Data)
-		cancel()
-		if err == nil {
-			return nil
-		}
+// appendNow appends a batch, whatever becomes of the store meanwhile, or finds
+// that the shard is lost.
+func (s *served) appendNow(batch shard.Sealed) error {
+	if err := s.tryAppend(batch); err != nil {
+		return s.retryAppend(batch, err)
+	}
+	return nil
+}
+
+func (s *served) tryAppend(batch shard.Sealed) error {
+	ctx, cancel := s.calling()
+	defer cancel()
+	_, err := s.host.options.Log.Append(ctx, s.id, s.tail(), batch.Data)
+	return err
+}
+
+// retryAppend goes on after an append that ended with err.
+func (s *served) retryAppend(batch shard.Sealed, err error) error {
+	for retry := firstRetry; err != nil; retry = min(2*retry, lastRetry) {
 		s.host.metrics.logFails.Inc()
 		var foreign *world.ForeignTailError
 		if errors.As(err, &foreign) {
-			done, err := s.compare(batch, foreign.Found)
-			if done || err != nil {
+			if done, err := s.compare(batch, foreign.Found); done || err != nil {
 				return err
 			}
-			continue
+		} else {
+			s.host.options.Logger.Warn("the log did not take a batch", "shard", s.id.String(), "sequence", batch.Sequence, "error", err)
+			if done, err := s.findOut(batch, &retry); done || err != nil {
+				return err
+			}
 		}
-		s.host.options.Logger.Warn("the log did not take a batch", "shard", s.id.String(), "sequence", batch.Sequence, "error", err)
-		done, err := s.findOut(batch, &retry)
-		if done || err != nil {
-			return err
-		}
+		err = s.tryAppend(batch)
 	}
+	return nil
 }
 
 func (s *served) tail() world.Tail {
@@ -207,6 +276,8 @@ func (s *served) reclaimed(tail world.Tail) {
 	s.machine.Reclaimed(tail)
 	digest := s.machine.WholeDigest(s.host.options.Clock())
 	s.mu.Unlock()
+	s.speaking.Lock()
+	defer s.speaking.Unlock()
 	s.host.options.Bus.PublishDigest(digest)
 }
 

@@ -17,6 +17,7 @@ import (
 type Host struct {
 	options   Options
 	network   Network
+	appender  world.Appender // options.Log, or one before it
 	keys      *invoke.Keys
 	functions map[string]*invoke.Function
 	own       ownWork
@@ -46,6 +47,7 @@ func NewHost(options Options) (*Host, error) {
 	if h.network == nil {
 		h.network = LocalNetwork{h}
 	}
+	h.appender = appenderOf(options.Log, options.LogTimeout)
 	h.random.source = options.Random
 	if h.random.source == nil {
 		h.random.source = rand.NewPCG(rand.Uint64(), rand.Uint64())

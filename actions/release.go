@@ -36,17 +36,18 @@ func (s *served) wakeUp() {
 // while a batch is still to be committed.
 func (s *served) letGo() bool {
 	began := s.host.options.Clock()
+	s.leaveSoon.Store(true)
 	s.mu.Lock()
+	if s.machine.InFlight() {
+		s.mu.Unlock()
+		return false // its end wakes the goroutine
+	}
 	sealed, ok := s.machine.Seal(began.Add(time.Hour)) // what could wait, too
 	s.mu.Unlock()
 	if ok {
 		if err := s.commit(sealed); err != nil {
 			return true
 		}
-		s.wakeUp()
-		return false
-	}
-	if len(s.sealed) > 0 {
 		s.wakeUp()
 		return false
 	}

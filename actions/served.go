@@ -14,9 +14,12 @@ import (
 
 // served is a shard that this process serves, is loading, or is letting go.
 //
-// Its goroutine (serve) loads it, appends its batches and lets it go. Actions
-// run on the scheduler's workers, one at a time. mu guards the machine between
-// the two; it is never held over a call of the log.
+// Actions run on the scheduler's workers, one at a time. Who leaves its key hands
+// what ran to the log (seal); who ends the append there tells what the batch says
+// and hands over the next (appended). Its goroutine (serve) loads it, deals with
+// appends that failed, and lets it go. mu guards the machine between them; it is
+// never held over a call of the log. speaking orders what is published; it is
+// taken before mu.
 type served struct {
 	host  *Host
 	id    world.ShardID
@@ -35,8 +38,13 @@ type served struct {
 	waiting []*work
 	onGone  []func()
 
-	sealed  chan shard.Sealed // at most one: a batch to append
-	digests chan pubsub.Digest
+	speaking  sync.Mutex
+	flight    shard.Sealed // the batch that is being appended
+	began     time.Time    // when that was begun
+	appending world.Append // its append; of who has the flight
+	unsettled chan error   // at most one: why the flight could not be told at once
+	leaveSoon atomic.Bool  // the goroutine is to be woken when the flight ends
+
 	wake    chan struct{} // release was asked for
 	retry   chan struct{} // loading may succeed now
 	gone    chan struct{} // closed when it is not served any more
@@ -57,9 +65,10 @@ type served struct {
 func newServed(h *Host, id world.ShardID) *served {
 	s := &served{
 		host: h, id: id, since: h.options.Clock(), loading: true,
-		sealed: make(chan shard.Sealed, 1), digests: make(chan pubsub.Digest, 1), wake: make(chan struct{}, 1), gone: make(chan struct{}),
+		unsettled: make(chan error, 1), wake: make(chan struct{}, 1), gone: make(chan struct{}),
 		retry: make(chan struct{}, 1), active: h.options.Clock(),
 	}
+	s.appending.Shard, s.appending.Done = id, s.appended
 	s.key = h.keys.Open(s)
 	return s
 }
@@ -104,6 +113,8 @@ func (s *served) run(w *work) {
 	if w.kind != kindTick {
 		s.active = now
 	}
+	var digest pubsub.Digest
+	var digestDue bool
 	switch w.kind {
 	case kindAct:
 		if !w.act.Deadline.IsZero() && now.After(w.act.Deadline) {
@@ -124,12 +135,7 @@ func (s *served) run(w *work) {
 	case kindAck:
 		m.ParcelAck(now, w.ack)
 	case kindTick:
-		if digest, due := m.Tick(now); due {
-			select {
-			case s.digests <- digest:
-			default: // the store is slow; the next digest names the cells again
-			}
-		}
+		digest, digestDue = m.Tick(now)
 	}
 	failures := m.Failures()
 	s.tellImmediate()
@@ -137,6 +143,9 @@ func (s *served) run(w *work) {
 	for _, failure := range failures {
 		s.host.metrics.failures.Inc()
 		s.host.options.Logger.Error("a function failed", "shard", s.id.String(), "failure", failure)
+	}
+	if digestDue {
+		s.sayDigest(digest)
 	}
 	if w.kind == kindTick {
 		s.ticking.Store(false)
@@ -150,18 +159,28 @@ func (s *served) run(w *work) {
 func (s *served) seal() {
 	now := s.host.options.Clock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sealLocked(now)
+	sealed := s.sealLocked(now)
+	s.mu.Unlock()
+	if sealed {
+		s.host.appender.Submit(&s.appending)
+	}
 }
 
-func (s *served) sealLocked(now time.Time) {
+// sealLocked says whether there is a batch to be submitted now. The caller holds
+// mu.
+func (s *served) sealLocked(now time.Time) bool {
 	if s.machine == nil {
-		return
+		return false
 	}
-	if sealed, ok := s.machine.Seal(now); ok {
-		s.takeSnapshot(sealed)
-		s.sealed <- sealed // has room: nothing is in flight
+	sealed, ok := s.machine.Seal(now)
+	if !ok {
+		return false
 	}
+	s.takeSnapshot(sealed)
+	s.flight = sealed
+	s.appending.Expect, s.appending.Batch = s.machine.Tail(), sealed.Data
+	s.began = now
+	return true
 }
 
 // tickSoon lets time pass in the shard if something is due there.

@@ -43,14 +43,17 @@ func (s ShardID) IsPlace() bool { return s.Place != 0 }
 
 // String gives the text form that ParseShardID reads: "87411e5a4ffffff",
 // "place-1f", "register-3".
-func (s ShardID) String() string {
+func (s ShardID) String() string { return string(s.Append(nil)) }
+
+// Append appends what String gives.
+func (s ShardID) Append(to []byte) []byte {
 	switch {
 	case s.IsPlace():
-		return "place-" + strconv.FormatUint(uint64(s.Place), 16)
+		return strconv.AppendUint(append(to, "place-"...), uint64(s.Place), 16)
 	case s.IsRegister():
-		return "register-" + strconv.FormatUint(s.Cell, 10)
+		return strconv.AppendUint(append(to, "register-"...), s.Cell, 10)
 	}
-	return strconv.FormatUint(s.Cell, 16)
+	return strconv.AppendUint(to, s.Cell, 16)
 }
 
 // ParseShardID reads what String wrote.

@@ -169,6 +169,9 @@ func (s *Shard) Seal(now time.Time) (sealed Sealed, ok bool) {
 	return Sealed{b.sequence, data}, true
 }
 
+// InFlight says whether a batch is sealed and not yet told.
+func (s *Shard) InFlight() bool { return s.flight != nil || s.telling }
+
 // encode writes the batch, and makes the bus messages, whose steps are parts of
 // the same bytes.
 func (s *Shard) encode(b *batch) []byte {

@@ -33,7 +33,7 @@ const (
 const firstEach = 10 * time.Microsecond
 
 func newPace(share, deadline time.Duration) pace {
-	return pace{share: share, deadline: deadline, reserve: deadline / 4, each: firstEach}
+	return pace{share: share, deadline: deadline, reserve: reserved(deadline), each: firstEach}
 }
 
 // worked notes flushes and the time they took, and by how much they were late.
@@ -53,9 +53,9 @@ func (p *pace) tick(now time.Time) {
 		p.late += (float64(p.behind)/float64(p.flushes) - p.late) / 4
 	}
 	p.last, p.spent, p.behind, p.flushes = now, 0, 0, 0
-	// A quarter of the deadline is for the way to the gateway, the write, and the
+	// Part of the deadline is for the way to the gateway, the write, and the
 	// way to the client; where flushes come late, so much more.
-	p.reserve = min(p.deadline/4+time.Duration(2*p.late), p.deadline*3/4)
+	p.reserve = min(reserved(p.deadline)+time.Duration(2*p.late), p.deadline*3/4)
 	p.wait = p.waitAt(p.busy)
 }
 
@@ -81,3 +81,7 @@ func (p *pace) due(now, arrived time.Time) time.Time {
 	}
 	return due
 }
+
+// reserved is what is kept of the deadline where flushes come in time: 6 of 15 ms.
+// What leaves after 12 ms counts as a sign of overload already.
+func reserved(deadline time.Duration) time.Duration { return deadline * 2 / 5 }

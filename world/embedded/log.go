@@ -73,12 +73,17 @@ type Log struct {
 	stopped  chan struct{}
 	close    func() error
 
+	submitting sync.Mutex // guards submitted and shutting
+	submitted  []*request
+	shutting   bool
+	wake       chan struct{} // something was submitted, after nothing was
+
 	mu     sync.RWMutex // guards heads and broken
 	heads  map[world.ShardID]head
 	broken error // why nothing more is written
 }
 
-var _ world.Log = (*Log)(nil)
+var _ world.Appender = (*Log)(nil)
 
 // initialMap is how much of the address space is mapped at first: a file that
 // outgrows its mapping makes writers wait for readers.
@@ -106,7 +111,7 @@ func Open(config Config) (*Log, error) {
 	l := &Log{
 		unused: sync.Pool{New: newRequest},
 		db:     db, durability: config.Durability, interval: config.Interval, marker: unsynced,
-		requests: make(chan *request, 256), closing: make(chan struct{}), stopped: make(chan struct{}),
+		requests: make(chan *request, 256), wake: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if err := l.start(path); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -52,7 +52,7 @@ func copyFile(t testing.TB, from, to string) {
 }
 
 // exchangeable is a log that can be replaced by an older one under its users.
-type exchangeable struct{ world.Log }
+type exchangeable struct{ world.Appender }
 
 func store(t *testing.T, durability world.Durability) logtest.Store {
 	directory := t.TempDir()
@@ -69,7 +69,7 @@ func store(t *testing.T, durability world.Durability) logtest.Store {
 		Save: func(t testing.TB) func() {
 			saved := t.TempDir()
 			copyFile(t, filepath.Join(directory, embedded.FileName), filepath.Join(saved, embedded.FileName))
-			return func() { log.Log = open(t, saved, durability) }
+			return func() { log.Appender = open(t, saved, durability) }
 		},
 	}
 }

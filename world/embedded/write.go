@@ -31,6 +31,8 @@ type request struct {
 	tail world.Tail // the answer
 	err  error
 	done chan struct{} // has room for one
+
+	submitted *world.Append // to be ended instead, by the writer; nil: somebody waits
 }
 
 func newRequest() any { return &request{done: make(chan struct{}, 1)} }
@@ -93,11 +95,34 @@ func applyClaim(r *request, b *batch) error {
 
 // Append implements world.Log.
 func (l *Log) Append(ctx context.Context, shard world.ShardID, expect world.Tail, data []byte) (world.Tail, error) {
+	return l.do(ctx, l.appending(shard, expect, data))
+}
+
+func (l *Log) appending(shard world.ShardID, expect world.Tail, data []byte) *request {
 	r := l.unused.Get().(*request)
 	r.apply, r.shard, r.expect = applyAppend, shard, expect
 	r.value = binary.BigEndian.AppendUint32(r.value[:0], expect.Epoch)
 	r.value = append(r.value, data...)
-	return l.do(ctx, r)
+	return r
+}
+
+// Submit implements world.Appender. Done runs on the writer's goroutine.
+func (l *Log) Submit(a *world.Append) {
+	r := l.appending(a.Shard, a.Expect, a.Batch)
+	r.submitted = a
+	l.submitting.Lock()
+	if l.shutting {
+		l.submitting.Unlock()
+		l.free(r)
+		a.End(unavailable(errClosed))
+		return
+	}
+	l.submitted = append(l.submitted, r)
+	first := len(l.submitted) == 1
+	l.submitting.Unlock()
+	if first {
+		l.wake <- struct{}{} // has room: the writer takes all that was submitted with it
+	}
 }
 
 func applyAppend(r *request, b *batch) error {
@@ -209,18 +234,47 @@ func (l *Log) write() {
 	b := &batch{log: l, heads: make(map[world.ShardID]head)}
 	var last time.Time
 	for {
+		waiting = waiting[:0]
 		select {
 		case r := <-l.requests:
-			waiting = append(waiting[:0], r)
+			waiting = append(waiting, r)
+		case <-l.wake:
+			waiting = l.takeSubmitted(waiting)
 		case <-l.closing:
+			l.refuseSubmitted()
 			return
 		}
 		l.pace(last)
 		last = time.Now()
 		waiting = l.gather(waiting)
 		l.commit(b, waiting)
-		clear(waiting)
 		clear(b.heads)
+		l.answer(waiting)
+		clear(waiting)
+	}
+}
+
+// takeSubmitted takes what was submitted since the wake-up that was received.
+func (l *Log) takeSubmitted(waiting []*request) []*request {
+	l.submitting.Lock()
+	defer l.submitting.Unlock()
+	waiting = append(waiting, l.submitted...)
+	clear(l.submitted)
+	l.submitted = l.submitted[:0]
+	return waiting
+}
+
+// refuseSubmitted ends what was submitted and is not written any more.
+func (l *Log) refuseSubmitted() {
+	l.submitting.Lock()
+	l.shutting = true
+	l.submitting.Unlock()
+	select {
+	case <-l.wake:
+	default:
+	}
+	for _, r := range l.takeSubmitted(nil) {
+		r.submitted.End(unavailable(errClosed))
 	}
 }
 
@@ -243,12 +297,20 @@ func (l *Log) pace(last time.Time) {
 
 // gather takes what else waits by now.
 func (l *Log) gather(waiting []*request) []*request {
-	size := len(waiting[0].value)
+	size := 0
+	for _, r := range waiting {
+		size += len(r.value)
+	}
 	for size < largestBatch {
 		select {
 		case r := <-l.requests:
 			waiting = append(waiting, r)
 			size += len(r.value)
+		case <-l.wake:
+			for _, r := range l.takeSubmitted(nil) {
+				waiting = append(waiting, r)
+				size += len(r.value)
+			}
 		default:
 			return waiting
 		}
@@ -256,7 +318,7 @@ func (l *Log) gather(waiting []*request) []*request {
 	return waiting
 }
 
-// commit applies the requests in one transaction and answers each.
+// commit applies the requests in one transaction.
 func (l *Log) commit(b *batch, waiting []*request) {
 	err := l.usable(context.Background())
 	if err == nil {
@@ -273,7 +335,18 @@ func (l *Log) commit(b *batch, waiting []*request) {
 		if err != nil {
 			r.tail, r.err = world.Tail{}, err
 		}
-		r.done <- struct{}{}
+	}
+}
+
+func (l *Log) answer(waiting []*request) {
+	for _, r := range waiting {
+		a, err := r.submitted, r.err
+		if a == nil {
+			r.done <- struct{}{}
+			continue
+		}
+		l.free(r)
+		a.End(err)
 	}
 }
 

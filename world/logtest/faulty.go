@@ -51,7 +51,7 @@ type Faulty struct {
 	lost        int
 }
 
-var _ world.Log = (*Faulty)(nil)
+var _ world.Appender = (*Faulty)(nil)
 
 // NewFaulty wraps log; all goes through until told otherwise.
 func NewFaulty(log world.Log) *Faulty {
@@ -180,6 +180,14 @@ func (f *Faulty) Append(ctx context.Context, shard world.ShardID, expect world.T
 		return world.Tail{}, err
 	}
 	return got, nil
+}
+
+// Submit implements world.Appender, by Append: the same faults befall it.
+func (f *Faulty) Submit(a *world.Append) {
+	go func() {
+		_, err := f.Append(context.Background(), a.Shard, a.Expect, a.Batch)
+		a.End(err)
+	}()
 }
 
 // Tail implements world.Log.

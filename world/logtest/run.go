@@ -29,9 +29,34 @@ type Store struct {
 	Save func(t testing.TB) (restore func())
 }
 
-// Run holds a store against all that world.Log promises. open is called for
-// each test and gives an empty store; it leaves closing to t.Cleanup.
+// Run holds a store against all that world.Log promises, and world.Appender if
+// it is one. open is called for each test and gives an empty store; it leaves
+// closing to t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Store) {
+	runAll(t, open)
+	if _, ok := open(t).Log.(world.Appender); ok {
+		t.Run("submitted", func(t *testing.T) { runSubmitted(t, open) })
+	}
+}
+
+// runSubmitted repeats what concerns appends for those that are submitted.
+func runSubmitted(t *testing.T, open func(t *testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, Store){
+		"appends need the exact tail": appendsNeedTheExactTail, "nobody appends without a claim": appendsNeedAClaim,
+		"a claim fences the owner before": claimFences, "batches come back as they were": batchesComeBack,
+		"shards are apart": shardsAreApart, "a closed log is unavailable": closedLog,
+		"racing owners write one history": racingOwners, "many shards at once": manyShards,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			s.Log = submitting{s.Log}
+			test(t, s)
+		})
+	}
+	t.Run("one after the other from within Done", func(t *testing.T) { submitted(t, open(t)) })
+}
+
+func runAll(t *testing.T, open func(t *testing.T) Store) {
 	run := func(name string, test func(*testing.T, Store)) {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -21,7 +21,7 @@ type Log struct {
 	closed bool
 }
 
-var _ world.Log = (*Log)(nil)
+var _ world.Appender = (*Log)(nil)
 
 type shardLog struct {
 	mu sync.Mutex
@@ -81,6 +81,12 @@ func (l *Log) Append(ctx context.Context, shard world.ShardID, expect world.Tail
 		Epoch: s.holder.Epoch, Sequence: s.holder.Sequence, Data: slices.Clone(batch),
 	})
 	return s.holder.Tail, nil
+}
+
+// Submit implements world.Appender: it is done when it returns.
+func (l *Log) Submit(a *world.Append) {
+	_, err := l.Append(context.Background(), a.Shard, a.Expect, a.Batch)
+	a.End(err)
 }
 
 // Tail implements world.Log.

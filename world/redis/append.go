@@ -24,8 +24,11 @@ func (l *Log) Append(ctx context.Context, shard world.ShardID, expect world.Tail
 	return then, nil
 }
 
-func entryID(t world.Tail) []byte {
-	id := strconv.AppendUint(nil, t.Sequence, 10)
-	id = append(id, '-')
-	return strconv.AppendUint(id, uint64(t.Epoch), 10)
+func entryID(t world.Tail) []byte { return appendEntryID(nil, t) }
+
+// appendEntryID gives SEQUENCE-EPOCH.
+func appendEntryID(to []byte, t world.Tail) []byte {
+	to = strconv.AppendUint(to, t.Sequence, 10)
+	to = append(to, '-')
+	return strconv.AppendUint(to, uint64(t.Epoch), 10)
 }

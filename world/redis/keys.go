@@ -16,8 +16,16 @@ type keys struct {
 }
 
 func (l *Log) keys(shard world.ShardID) keys {
-	base := l.config.Prefix + ":{" + shard.String() + "}:"
+	base := string(l.appendBase(nil, shard))
 	return keys{slot: redisnodes.Slot(base), tail: base + "tail", log: base + "log", snapshot: base + "snapshot"}
+}
+
+// appendBase gives what the names of a shard's keys start with.
+func (l *Log) appendBase(to []byte, shard world.ShardID) []byte {
+	to = append(to, l.config.Prefix...)
+	to = append(to, ":{"...)
+	to = shard.Append(to)
+	return append(to, "}:"...)
 }
 
 // shardOf reads the shard out of the name of its tail.

@@ -28,6 +28,11 @@ type Config struct {
 	Timeout time.Duration
 	// ReplicaTimeout is how long to wait for a replica at replicated. Default 1 s.
 	ReplicaTimeout time.Duration
+	// Interval is the least time from one round trip of submitted appends to the
+	// next of a node while they keep coming; the first after a pause is sent at
+	// once. What comes together shares the round trip, and at disk the sync.
+	// Default 3 ms. Negative means none.
+	Interval time.Duration
 	// Prefix stands before all keys. Default "starling".
 	Prefix string
 	// Logger hears of settings that are legal but dangerous. Default: none.
@@ -44,6 +49,9 @@ func (c *Config) setDefaults() {
 	if c.ReplicaTimeout <= 0 {
 		c.ReplicaTimeout = time.Second
 	}
+	if c.Interval == 0 {
+		c.Interval = 3 * time.Millisecond
+	}
 	if c.Prefix == "" {
 		c.Prefix = "starling"
 	}
@@ -56,13 +64,15 @@ func (c *Config) setDefaults() {
 type Log struct {
 	config Config
 	nodes  *redisnodes.Nodes
+	lanes  sync.Map // address of a node to *lane
 
 	mu      sync.RWMutex
 	closed  bool
-	running sync.WaitGroup // calls, and refreshing of the table of slots
+	running sync.WaitGroup // calls, appends submitted, and refreshing of the table of slots
+	reading sync.WaitGroup // of lanes
 }
 
-var _ world.Log = (*Log)(nil)
+var _ world.Appender = (*Log)(nil)
 
 // Open connects, checks that every master's settings can keep what
 // config.Durability promises (a *SettingError says which cannot), and loads the
@@ -108,6 +118,11 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.running.Wait()
+	l.lanes.Range(func(_, n any) bool {
+		n.(*lane).close()
+		return true
+	})
+	l.reading.Wait()
 	return l.nodes.Close()
 }
 

@@ -49,8 +49,8 @@ var prefixes atomic.Int64
 func config(durability world.Durability, addresses ...string) redis.Config {
 	return redis.Config{
 		Config:     redisnodes.Config{Addresses: addresses},
-		Durability: durability,
-		Prefix:     fmt.Sprintf("test-%d", prefixes.Add(1)),
+		Durability: durability, Interval: -1,
+		Prefix: fmt.Sprintf("test-%d", prefixes.Add(1)),
 	}
 }
 

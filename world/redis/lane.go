@@ -1,0 +1,268 @@
+package redis
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/starling-vr/starling/internal/redisnodes"
+	"github.com/starling-vr/starling/world"
+)
+
+// lane is the connection over which the appends for one node go, one round trip
+// at a time. It has no goroutine that sends: who submits while nothing is under
+// way does, otherwise who ends the round trip before, or a timer. One goroutine
+// reads, and ends what was appended.
+type lane struct {
+	log     *Log
+	address string
+
+	mu         sync.Mutex
+	conn       net.Conn // nil: none
+	connecting bool
+	closed     bool
+	waiting    []*world.Append
+	flight     []*world.Append // sent; their Done may be running
+	spare      []*world.Append
+	sent       time.Time // when the last round trip began
+	writing    bool
+	timer      *time.Timer
+	armed      bool
+
+	out []byte // of who sends: there is one at a time
+}
+
+const (
+	// inline is how much may be written by whoever submits: it fits the socket's
+	// buffer, which is empty then, so that nobody waits.
+	inline = 64 << 10
+	// keptOut is how large a buffer is kept for the next round trip.
+	keptOut = 1 << 20
+)
+
+func newLane(l *Log, address string) *lane { return &lane{log: l, address: address} }
+
+func (n *lane) submit(a *world.Append) {
+	n.mu.Lock()
+	n.waiting = append(n.waiting, a)
+	n.advance()
+}
+
+// advance begins a round trip if one may begin. It is called with the lock held,
+// and releases it.
+func (n *lane) advance() {
+	if len(n.flight) > 0 || n.writing || len(n.waiting) == 0 || n.connecting || n.armed {
+		n.mu.Unlock()
+		return
+	}
+	if n.conn == nil {
+		n.connecting = true
+		n.mu.Unlock()
+		go n.connect()
+		return
+	}
+	now := time.Now()
+	if rest := n.log.config.Interval - now.Sub(n.sent); rest > 0 {
+		n.armed = true
+		if n.timer == nil {
+			n.timer = time.AfterFunc(rest, n.due)
+		} else {
+			n.timer.Reset(rest)
+		}
+		n.mu.Unlock()
+		return
+	}
+	n.sent, n.writing = now, true
+	n.flight, n.waiting, n.spare = n.waiting, n.spare[:0], nil
+	conn, flight := n.conn, n.flight
+	_ = conn.SetReadDeadline(now.Add(n.log.config.Timeout))
+	n.mu.Unlock()
+	n.send(conn, flight)
+}
+
+func (n *lane) due() {
+	n.mu.Lock()
+	n.armed = false
+	n.advance()
+}
+
+func (n *lane) send(conn net.Conn, flight []*world.Append) {
+	out := n.out[:0]
+	for _, a := range flight {
+		out = n.log.appendCall(out, a)
+	}
+	if n.replicated() {
+		out = appendWait(out, n.log.config.ReplicaTimeout.Milliseconds())
+	}
+	n.out = out
+	if len(out) <= inline {
+		n.write(conn, out)
+		return
+	}
+	if cap(out) > keptOut {
+		n.out = nil
+	}
+	go n.write(conn, out)
+}
+
+func (n *lane) replicated() bool {
+	return n.log.config.Durability == world.DurabilityReplicated
+}
+
+func (n *lane) write(conn net.Conn, out []byte) {
+	if len(out) > inline {
+		_ = conn.SetWriteDeadline(time.Now().Add(n.log.config.Timeout))
+	}
+	if _, err := conn.Write(out); err != nil {
+		_ = conn.Close() // the reader finds out, and what the fate of the appends is
+	}
+	n.mu.Lock()
+	n.writing = false
+	n.advance() // if what answers was faster
+}
+
+func (n *lane) connect() {
+	ctx, cancel := context.WithTimeout(context.Background(), n.log.config.Timeout)
+	defer cancel()
+	conn, err := redisnodes.Dial(ctx, n.address, n.log.nodes.Config())
+	n.mu.Lock()
+	n.connecting = false
+	if err == nil && n.closed {
+		_ = conn.Close()
+		err = redisnodes.ErrClosed
+	}
+	if err != nil {
+		failed := n.waiting
+		n.waiting = nil
+		n.mu.Unlock()
+		for _, a := range failed {
+			n.log.ended(a, n.log.fail(err))
+		}
+		return
+	}
+	n.conn = conn
+	n.log.reading.Go(func() { n.read(conn) })
+	n.advance()
+}
+
+// read ends round trips until the connection breaks.
+func (n *lane) read(conn net.Conn) {
+	r := bufio.NewReaderSize(conn, 16<<10)
+	var results []error
+	for {
+		err := n.await(conn, r)
+		if err == nil {
+			n.mu.Lock()
+			flight := n.flight
+			n.mu.Unlock()
+			if results, err = n.replies(r, flight, results[:0]); err == nil {
+				n.end(flight, results)
+				continue
+			}
+		}
+		n.broken(conn, err)
+		return
+	}
+}
+
+// await waits for the first byte of what answers a round trip. Between them the
+// connection may be silent for as long as it likes.
+func (n *lane) await(conn net.Conn, r *bufio.Reader) error {
+	for {
+		_, err := r.Peek(1)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		n.mu.Lock()
+		idle := len(n.flight) == 0
+		recent := time.Since(n.sent) < n.log.config.Timeout
+		if idle {
+			_ = conn.SetReadDeadline(time.Time{})
+		}
+		n.mu.Unlock()
+		if !idle && !recent {
+			return err
+		}
+	}
+}
+
+// replies reads what answers a round trip.
+func (n *lane) replies(r *bufio.Reader, flight []*world.Append, results []error) ([]error, error) {
+	for _, a := range flight {
+		in, err := readReply(r)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, outcome(in, a))
+	}
+	if len(flight) == 0 {
+		return results, errUnasked
+	}
+	if !n.replicated() {
+		return results, nil
+	}
+	in, err := readReply(r)
+	if err != nil {
+		return results, err
+	}
+	if in.kind != ':' || in.number < 1 {
+		for i, err := range results {
+			if err == nil {
+				results[i] = errNoReplica
+			}
+		}
+	}
+	return results, nil
+}
+
+var errUnasked = errors.New("redis: a reply to nothing")
+
+// end tells the outcomes of a round trip. What is submitted meanwhile waits for
+// the next: those who are told now can still join it.
+func (n *lane) end(flight []*world.Append, results []error) {
+	for i, a := range flight {
+		var refused redisError
+		if errors.As(results[i], &refused) {
+			n.log.turnedAway(a, refused)
+		} else {
+			n.log.ended(a, results[i])
+		}
+		flight[i] = nil
+	}
+	clear(results)
+	n.mu.Lock()
+	n.spare, n.flight = flight[:0], nil
+	n.advance()
+}
+
+// broken gives up a connection. What was sent over it may have been appended.
+func (n *lane) broken(conn net.Conn, why error) {
+	_ = conn.Close()
+	n.mu.Lock()
+	failed := n.flight
+	n.conn = nil
+	n.mu.Unlock()
+	for _, a := range failed {
+		n.log.ended(a, n.log.fail(why))
+	}
+	n.mu.Lock()
+	n.flight = nil
+	n.advance()
+}
+
+// close ends the lane, over which nothing is under way any more.
+func (n *lane) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+	if n.conn != nil {
+		_ = n.conn.Close()
+	}
+}
