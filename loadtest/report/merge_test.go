@@ -11,7 +11,7 @@ import (
 
 func TestMergingKeepsEveryCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		runs := rapid.SliceOfN(rapid.Custom(anyRun), 1, 4).Draw(t, "runs")
+		runs := rapid.SliceOfN(rapid.Custom(anyRun), 1, 3).Draw(t, "runs")
 		all, err := Merge(runs...)
 		if err != nil {
 			t.Fatal(err)
