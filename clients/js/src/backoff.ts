@@ -28,12 +28,13 @@ export class Backoff {
 
   /**
    * The next wait. A wait that the server asked for is kept, with up to half
-   * of it on top.
+   * of it on top. "At once" holds for the first attempt only: a server that keeps
+   * saying so is not asked without end.
    */
   next(askedMs?: number): number {
     const bound = Math.min(this.#longest, this.#first * 2 ** Math.min(this.#attempt, 30));
-    this.#attempt++;
-    if (askedMs !== undefined) return askedMs + (askedMs / 2) * this.random();
+    const first = this.#attempt++ === 0;
+    if (askedMs !== undefined && (askedMs > 0 || first)) return askedMs + (askedMs / 2) * this.random();
     return bound * this.random();
   }
 

@@ -142,7 +142,8 @@ export class Pipeline {
       if (missing?.sent && missing.lastSentAt <= entry.lastSentAt) missing.sent = false;
       wait = Math.max(wait, Math.min(250, 2 ** entry.attempts) * this.#random());
     } else {
-      wait = Math.max(wait, Math.min(1000, 10 * 2 ** entry.attempts) * (0.5 + this.#random() / 2));
+      // What the gateway asks for, or from 5 ms doubling up to 250 ms; and a random quarter more.
+      wait = (wait > 0 ? wait : Math.min(250, 5 * 2 ** entry.attempts)) * (1 + this.#random() / 4);
     }
     entry.attempts = Math.min(entry.attempts + 1, 16);
     this.#holdUntil = Math.max(this.#holdUntil, now + wait);

@@ -33,8 +33,25 @@ test("a retryable refusal holds back everything behind it", () => {
   p.outcome(outcome(2n, Code.OUT_OF_ORDER, { expected: 1n }), 1);
   void p.submit(speak("c"));
   assert.deepEqual(numbers(p, 50), []);
-  assert.equal(p.nextDue(50), 100);
-  assert.deepEqual(numbers(p, 100), [1n, 2n, 3n]);
+  assert.equal(p.nextDue(50), 112.5); // what was asked for, and a random quarter more
+  assert.deepEqual(numbers(p, 113), [1n, 2n, 3n]);
+});
+
+// Guards against a whole second of waiting for what takes milliseconds, e.g. a
+// shard between two owners, and against overruling the gateway's own time.
+test("pauses between refusals double up to a quarter of a second, or are what was asked for", () => {
+  const p = opened({ random: () => 0 });
+  void p.submit(speak("a"));
+  let now = 0;
+  for (const pause of [5, 10, 20, 40, 80, 160, 250, 250]) {
+    assert.deepEqual(numbers(p, now), [1n]);
+    p.outcome(outcome(1n, Code.UNAVAILABLE), now);
+    assert.equal(p.nextDue(now), now + pause);
+    now += pause;
+  }
+  numbers(p, now);
+  p.outcome(outcome(1n, Code.BUSY, { retryAfterMs: 30 }), now);
+  assert.equal(p.nextDue(now), now + 30);
 });
 
 // An action that got lost on its way shows as OUT_OF_ORDER of the next one.

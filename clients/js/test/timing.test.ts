@@ -20,6 +20,8 @@ test("waits double up to the longest, and never undercut what was asked", () => 
     const asked = new Backoff({}, () => random).next(2000);
     assert.ok(asked >= 2000 && asked <= 3000);
   }
+  const atOnce = new Backoff({ firstMs: 100 }, () => 1);
+  assert.deepEqual([atOnce.next(0), atOnce.next(0)], [0, 200]);
 });
 
 test("the clock takes the sample with the shortest round trip", () => {

@@ -1,0 +1,1 @@
+import"./index-CSksSm2U.js";import"./init-C3AM1KU_.js";

@@ -1,1 +1,0 @@
-import"./index-UTSFRdnn.js";import"./init-C3AM1KU_.js";
