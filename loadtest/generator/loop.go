@@ -44,6 +44,7 @@ type loop struct {
 	opening   int // connections between connect and ready
 	readyOnes int
 	present   int // connected and welcomed
+	wanted    int // who are there from the start
 	missing   int // of those who should be there from the start, not ready yet
 	gone      int // lost for good
 	why       map[string]int
@@ -269,7 +270,7 @@ func (l *loop) connectAll(ctx context.Context) error {
 			first = append(first, int32(i))
 		}
 	}
-	l.missing = len(first)
+	l.missing, l.wanted = len(first), len(first)
 	began := l.now()
 	limit := began + int64(l.config.RampTime)
 	told := began
@@ -279,7 +280,7 @@ func (l *loop) connectAll(ctx context.Context) error {
 		case l.stop.Load():
 			return context.Cause(ctx)
 		case l.gone > 0, now > limit:
-			return l.notAllCame(len(first))
+			return &JoinError{Missing: l.missing, Wanted: l.wanted, Why: l.firstWhy}
 		}
 		for len(first) > 0 && l.opening < openAtOnce {
 			l.connect(&l.clients[first[0]])
@@ -297,13 +298,21 @@ func (l *loop) connectAll(ctx context.Context) error {
 	return nil
 }
 
-func (l *loop) notAllCame(wanted int) error {
-	err := fmt.Errorf("%d of %d participants could not join", l.missing, wanted)
-	if l.firstWhy != nil {
-		err = fmt.Errorf("%w: %w", err, l.firstWhy)
-	}
-	return err
+// JoinError says that not all participants came in before the run.
+type JoinError struct {
+	Missing, Wanted int
+	Why             error // of the first one; nil: they are merely slow
 }
+
+func (e *JoinError) Error() string {
+	text := fmt.Sprintf("%d of %d participants could not join", e.Missing, e.Wanted)
+	if e.Why != nil {
+		text += ": " + e.Why.Error()
+	}
+	return text
+}
+
+func (e *JoinError) Unwrap() error { return e.Why }
 
 // leaveAll ends all sessions, so that nothing of the crowd stays in the world,
 // unless the world goes with it.
