@@ -19,7 +19,11 @@ func main() {
 	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "starling:", err)
-		os.Exit(1)
+		status := 1
+		if coded := (*statusError)(nil); errors.As(err, &coded) {
+			status = coded.status
+		}
+		os.Exit(status)
 	}
 }
 
@@ -30,6 +34,6 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(devCommand(), serveCommand(), shardsCommand(), tokenCommand(), configCommand(), versionCommand())
+	cmd.AddCommand(devCommand(), serveCommand(), shardsCommand(), tokenCommand(), configCommand(), loadtestCommand(), versionCommand())
 	return cmd
 }

@@ -1,0 +1,14 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func loadtestCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "loadtest",
+		Short: "Find out what a Starling carries: synthetic crowds, open loop",
+	}
+	cmd.AddCommand(crowdCommand())
+	return cmd
+}

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-vr/starling/loadtest/report"
+	"github.com/starling-vr/starling/loadtest/scenario"
+	"github.com/starling-vr/starling/loadtest/target"
+	"github.com/starling-vr/starling/loadtest/trial"
+)
+
+// crowdOptions say what runs, against what.
+type crowdOptions struct {
+	scenario     string
+	participants int
+	rate         float64
+	density      float64
+	deadline     time.Duration
+	warmup       time.Duration
+	duration     time.Duration
+	seed         uint64
+	label        string
+
+	self       bool
+	store      string
+	durability string
+	masters    int
+	set        []string
+
+	targets   []string
+	tokenKey  string
+	tokenFile string
+	metrics   []string
+
+	seeds        int
+	findLimit    bool
+	rateByLambda bool
+	precision    share
+
+	maxMiss share
+	json    string
+	report  string
+	plain   bool
+}
+
+// missedTooMuch is the exit status when --max-miss is not met.
+const missedTooMuch = 3
+
+// statusError ends the process with a status of its own.
+type statusError struct {
+	status int
+	why    string
+}
+
+func (e *statusError) Error() string { return e.why }
+
+// share is a share of 1, given as "1%" or "0.01".
+type share float64
+
+func (s *share) String() string { return strconv.FormatFloat(100*float64(*s), 'g', 6, 64) + "%" }
+func (s *share) Type() string   { return "share" }
+func (s *share) Set(text string) error {
+	number, percent := strings.CutSuffix(text, "%")
+	value, err := strconv.ParseFloat(number, 64)
+	if percent {
+		value /= 100
+	}
+	if err != nil || !(value >= 0 && value <= 1) {
+		return fmt.Errorf("%q: want a share like 1%% or 0.01", text)
+	}
+	*s = share(value)
+	return nil
+}
+
+func crowdCommand() *cobra.Command {
+	o := crowdOptions{maxMiss: 1, precision: 0.05}
+	cmd := &cobra.Command{
+		Use:   "crowd",
+		Short: "Drive a crowd against a Starling and measure what its participants see",
+		Long: `Lets a synthetic crowd join, walk, speak and touch over the public protocol, and measures the
+time from when each action was due to when every participant who must see it has seen it. The
+loop is open: an action is due at its time, whatever the server does; what is refused, shed or
+never delivered counts as missed.
+
+Give --target with --token-key or --token-file, or --self, which starts a server on this machine.
+Exit status 3 when more was missed than --max-miss allows.`,
+		Example: `  starling loadtest crowd --self --scenario street --participants 800
+  starling loadtest crowd --self --store redis --durability disk --scenario arena --participants 400 --max-miss 1% --json run.json
+  starling loadtest crowd --target wss://play.example.org --token-file tokens.ndjson --scenario my-event.toml --report out`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *crowdOptions) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.scenario, "scenario", "street", "`NAME` of a scenario ("+strings.Join(scenario.Names(), ", ")+"), or a TOML file")
+	flags.IntVar(&o.participants, "participants", 0, "participants present at once (default: the scenario's)")
+	flags.Float64Var(&o.rate, "rate", 0, "lambda: actions per second of each, on average (default: the scenario's)")
+	flags.Float64Var(&o.density, "density", 1, "how much denser than in the scenario clusters are, 0.1..10")
+	flags.DurationVar(&o.deadline, "deadline", 15*time.Millisecond, "D: from when an action is due to its update at everyone affected")
+	flags.DurationVar(&o.warmup, "warmup", 3*time.Second, "time of acting before the measured time")
+	flags.DurationVar(&o.duration, "duration", 12*time.Second, "the measured time")
+	flags.Uint64Var(&o.seed, "seed", 1, "of everything random: the same seed gives the same crowd")
+	flags.StringVar(&o.label, "label", "", "what this run is called in reports")
+
+	flags.BoolVar(&o.self, "self", false, "start a server on this machine and drive that")
+	flags.StringVar(&o.store, "store", "memory", "with --self: memory, embedded or redis (redis-server is started for it)")
+	flags.StringVar(&o.durability, "durability", "memory", "with --self: memory, disk or replicated")
+	flags.IntVar(&o.masters, "redis-masters", 1, "with --self: Redis masters; more than one make a Cluster")
+	flags.StringArrayVar(&o.set, "set", nil, "with --self: a setting of the server, as `KEY=VALUE`; may be repeated")
+
+	flags.StringArrayVar(&o.targets, "target", nil, "`URL` of a gateway to drive (ws, wss, http or https); several share the crowd")
+	flags.StringVar(&o.tokenKey, "token-key", "", "the key that the target checks tokens with (auth.key; default: STARLING_AUTH_KEY)")
+	flags.StringVar(&o.tokenFile, "token-file", "", "a `FILE` of tokens instead, one a line or as `starling token create --json` writes them")
+	flags.StringArrayVar(&o.metrics, "server-metrics", nil, "`URL` of /metrics of a process of the target, for its processor time and memory; may be repeated")
+
+	flags.IntVar(&o.seeds, "seeds", 0, "how many runs, with seeds from --seed on (default: 1; with --find-limit 3)")
+	flags.BoolVar(&o.findLimit, "find-limit", false, "look for the highest rate at which no more than --max-miss (default 1%) is missed in every seed")
+	flags.BoolVar(&o.rateByLambda, "rate-by-lambda", false, "with --find-limit: change lambda instead of the number of participants")
+	flags.Var(&o.precision, "precision", "with --find-limit: of the rate that is found")
+
+	flags.Var(&o.maxMiss, "max-miss", "share of deliveries that may miss the deadline, for exit status 3")
+	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`, or - for standard output")
+	flags.StringVar(&o.report, "report", "", "write a page with plots into this `DIR`")
+	flags.BoolVar(&o.plain, "plain", false, "plain lines instead of the live view")
+}
+
+// spec makes of the flags what a trial needs.
+func (o *crowdOptions) spec() (trial.Spec, error) {
+	s := trial.Spec{
+		Participants: o.participants, Rate: o.rate, Density: o.density, Seed: o.seed,
+		Deadline: o.deadline, Warmup: o.warmup, Duration: o.duration, Label: o.label, Command: withoutSecrets(os.Args),
+	}
+	var err error
+	if s.Scenario, err = scenario.Load(o.scenario); err != nil {
+		return s, err
+	}
+	switch {
+	case o.self == (len(o.targets) > 0):
+		return s, errors.New("give --self, or --target")
+	case o.self:
+		s.Self = &target.Options{Store: o.store, Durability: o.durability, Masters: o.masters, Set: o.set}
+		return s, nil
+	case len(o.set) > 0:
+		return s, errors.New("--set is for --self")
+	}
+	s.Targets, s.Metrics = o.targets, o.metrics
+	s.Tokens, err = o.tokens()
+	return s, err
+}
+
+func (o *crowdOptions) tokens() (trial.Tokens, error) {
+	if o.tokenFile != "" {
+		return trial.FileTokens(o.tokenFile)
+	}
+	key := o.tokenKey
+	if key == "" {
+		key = os.Getenv("STARLING_AUTH_KEY")
+	}
+	if key == "" {
+		return nil, errors.New("no tokens: give --token-key or --token-file, or set STARLING_AUTH_KEY")
+	}
+	return trial.KeyTokens([]byte(key)), nil
+}
+
+// withoutSecrets gives the command line for the report.
+func withoutSecrets(arguments []string) string {
+	var out []string
+	hide := false
+	for i, a := range arguments {
+		switch {
+		case i == 0:
+			a = "starling"
+		case hide:
+			a, hide = "...", false
+		case a == "--token-key":
+			hide = true
+		case strings.HasPrefix(a, "--token-key="):
+			a = "--token-key=..."
+		}
+		if u, err := url.Parse(a); err == nil && u.User != nil {
+			a = u.Redacted()
+		}
+		out = append(out, a)
+	}
+	return strings.Join(out, " ")
+}
+
+// begin makes the view, and the log that goes through it.
+func (o *crowdOptions) begin(s *trial.Spec) report.View {
+	debug.SetGCPercent(400) // the books are small: collect seldom, beside a server that needs the processor
+	view := report.NewView(os.Stderr, report.ViewOptions{Deadline: o.deadline, MaxMiss: o.allowed(), Plain: o.plain})
+	s.Watch = view.Show
+	s.Log = slog.New(slog.NewTextHandler(report.NotesTo(view), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if s.Self != nil {
+		s.Self.Log = s.Log
+	}
+	return view
+}
+
+// allowed is --max-miss; 0 if it was not given.
+func (o *crowdOptions) allowed() float64 {
+	if o.maxMiss == 1 {
+		return 0
+	}
+	return float64(o.maxMiss)
+}
+
+func (o *crowdOptions) run(ctx context.Context, out io.Writer) error {
+	s, err := o.spec()
+	if err != nil {
+		return err
+	}
+	if o.findLimit {
+		return o.runSearch(ctx, out, s)
+	}
+	view := o.begin(&s)
+	var runs []report.Run
+	for i := range max(o.seeds, 1) {
+		s.Seed = o.seed + uint64(i)
+		s.Title = fmt.Sprintf("%s, seed %d", s.Scenario.Name, s.Seed)
+		r, err := trial.Run(ctx, s)
+		if err != nil {
+			view.Close()
+			return err
+		}
+		runs = append(runs, *r)
+	}
+	view.Close()
+	if err := o.write(out, runs); err != nil {
+		return err
+	}
+	for i := range runs {
+		if r := &runs[i]; r.MissRate > float64(o.maxMiss) {
+			return &statusError{missedTooMuch, fmt.Sprintf("seed %d missed %.2f %% of the deliveries, more than --max-miss %s", r.Seed, 100*r.MissRate, o.maxMiss.String())}
+		}
+	}
+	return nil
+}
+
+// write gives the results as asked for.
+func (o *crowdOptions) write(out io.Writer, runs []report.Run) error {
+	if o.json != "" {
+		if err := report.WriteFile(o.json, runs...); err != nil {
+			return err
+		}
+	}
+	if o.json == "-" {
+		out = os.Stderr
+	}
+	for i := range runs {
+		if err := summarize(out, &runs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summarize says what matters in a few lines.
+func summarize(out io.Writer, r *report.Run) error {
+	server := "server CPU not known"
+	if r.Server != nil {
+		server = fmt.Sprintf("server %.2f CPU s, %.0f us/action, %.2f us/delivery, %.0f MiB", r.Server.CPUS, r.Server.CPUUSPerAction, r.Server.CPUUSPerDelivery, float64(r.Server.RSSBytes)/(1<<20))
+	}
+	_, err := fmt.Fprintf(out, `%s, %d participants, seed %d, store %s/%s
+offered %.0f/s, achieved %.0f/s, goodput %.0f/s, refused %d, unanswered %d
+deliveries %d of %d expected, %d conflated; missed %.3f %% at %g ms, %.3f %% at 30 ms; actions missed %.2f %%
+latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms
+%s; generator %.2f CPU s, lag p99 %.2f ms
+`, r.Scenario, r.Participants, r.Seed, r.Store, r.Durability,
+		r.OfferedPerS, r.AchievedPerS, r.GoodputPerS, r.Refused, r.Unanswered,
+		r.DeliveriesReceived, r.DeliveriesExpected, r.DeliveriesConflated, 100*r.MissRate, r.DeadlineMS, 100*r.MissRate30MS, 100*r.ActionMissRate,
+		r.LatencyMS.P50, r.LatencyMS.P90, r.LatencyMS.P99, r.LatencyMS.P999, r.LatencyMS.Max,
+		server, r.Generator.CPUS, r.Generator.LagP99MS)
+	for _, note := range r.Notes {
+		fmt.Fprintln(out, "note:", note)
+	}
+	if r.GeneratorLimited {
+		fmt.Fprintln(out, "WARNING: the load tester was the limit, not the server:", r.GeneratorLimitedWhy)
+	}
+	return err
+}

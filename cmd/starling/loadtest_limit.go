@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"time"
+
+	"github.com/starling-vr/starling/loadtest/generator"
+	"github.com/starling-vr/starling/loadtest/limit"
+	"github.com/starling-vr/starling/loadtest/report"
+	"github.com/starling-vr/starling/loadtest/scenario"
+	"github.com/starling-vr/starling/loadtest/trial"
+)
+
+// Defaults of --find-limit.
+const (
+	limitMiss  = 0.01
+	limitSeeds = 3
+)
+
+// runSearch looks for the highest rate that holds.
+func (o *crowdOptions) runSearch(ctx context.Context, out io.Writer, s trial.Spec) error {
+	if o.maxMiss == 1 {
+		o.maxMiss = limitMiss
+	}
+	if o.seeds == 0 {
+		o.seeds = limitSeeds
+	}
+	began := time.Now()
+	view := o.begin(&s)
+	defer view.Close()
+	crowd, err := scenario.New(s.Scenario, scenario.Options{Participants: o.participants, Rate: o.rate, Duration: time.Second})
+	if err != nil {
+		return err
+	}
+	search := limit.Search{
+		First: float64(crowd.Present()) * crowd.Rate(), Precision: float64(o.precision), MaxMiss: float64(o.maxMiss), Tell: view.Note,
+		Try: func(ctx context.Context, load float64, seed uint64) (*report.Run, error) {
+			return o.try(ctx, s, crowd, load, seed)
+		},
+	}
+	for i := range o.seeds {
+		search.Seeds = append(search.Seeds, o.seed+uint64(i))
+	}
+	found, err := search.Run(ctx)
+	view.Close()
+	if err != nil {
+		return err
+	}
+	found.Started, found.Scenario = began, s.Scenario.Name
+	return o.writeLimit(out, found)
+}
+
+// try makes a run with so many actions per second.
+func (o *crowdOptions) try(ctx context.Context, s trial.Spec, first *scenario.Crowd, load float64, seed uint64) (*report.Run, error) {
+	s.Seed = seed
+	if o.rateByLambda {
+		s.Participants, s.Rate = first.Present(), load/float64(first.Present())
+	} else {
+		s.Participants, s.Rate = whole(s.Scenario, load/first.Rate()), first.Rate()
+	}
+	s.Title = fmt.Sprintf("%s, %.0f/s, seed %d", s.Scenario.Name, load, seed)
+	r, err := trial.Run(ctx, s)
+	var limits *generator.LimitError
+	var joining *generator.JoinError
+	if errors.As(err, &limits) || errors.As(err, &joining) {
+		return nil, &limit.CannotError{Err: err}
+	}
+	return r, err
+}
+
+// whole rounds a number of participants to whole groups.
+func whole(s *scenario.Scenario, participants float64) int {
+	size := 1
+	switch {
+	case s.Groups != nil:
+		size = s.Groups.Size
+	case s.Matches != nil:
+		size = s.Matches.Size
+	}
+	return max(1, int(math.Round(participants/float64(size)))) * size
+}
+
+func (o *crowdOptions) writeLimit(out io.Writer, found *report.Limit) error {
+	if o.json != "" {
+		if err := report.WriteLimit(o.json, found); err != nil {
+			return err
+		}
+	}
+	if o.json == "-" {
+		out = os.Stderr
+	}
+	if !found.Found {
+		_, err := fmt.Fprintf(out, "%s: not even the lowest rate that was tried holds %s\n", found.Scenario, o.maxMiss.String())
+		return errors.Join(err, &statusError{missedTooMuch, "no rate holds"})
+	}
+	for i := range found.Runs {
+		if err := summarize(out, &found.Runs[i]); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "%s: %.0f actions/s hold %s in every seed; the seeds' own limits are %.0f to %.0f/s\n",
+		found.Scenario, found.RatePerS, o.maxMiss.String(), found.LowPerS, found.HighPerS)
+	return err
+}
