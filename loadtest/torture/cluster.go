@@ -165,6 +165,8 @@ func (c *Cluster) settings(addresses []string) []string {
 		"owner.retain_logs=true", "owner.snapshot_batches=200", "owner.speed=500", "owner.speed_burst=1000", "owner.reach=60",
 		"gateway.resume_time=" + resume.String(), "gateway.renew_every=" + min(resume/4, 2*time.Second).String(),
 		"gateway.drain_time=1s", "gateway.reconnect_after=100ms",
+		// What is sought here is what faults do; a loaded machine would be refused service besides.
+		"gateway.refuse_overload=false",
 	}
 }
 

@@ -25,7 +25,8 @@ type player struct {
 	record  *check.Client
 	gone    atomic.Bool
 	refused atomic.Pointer[starlingv1.Outcome] // the last retryable refusal
-	gateway int                                // next to connect to
+	trace   trace
+	gateway int // next to connect to
 	at      world.Geo
 	goal    world.Geo
 
@@ -37,8 +38,10 @@ type player struct {
 
 // wait is how long one outcome took.
 type wait struct {
-	asked time.Time
-	took  time.Duration
+	asked  time.Time
+	took   time.Duration
+	number uint64        // of the action
+	home   world.ShardID // where the player saw itself at the end
 }
 
 // reach is somewhat less than the owners' limit: others move meanwhile.
@@ -200,8 +203,12 @@ func (one *player) distance(e starling.Entity) float64 {
 func (one *player) do(act *starlingv1.Act, then func(starling.Outcome)) {
 	asked := time.Now()
 	err := one.client.Do(act, func(out starling.Outcome) {
+		w := wait{asked: asked, took: time.Since(asked), number: out.Number}
+		if me, ok := one.client.Entity(one.client.Session().Avatar); ok {
+			w.home = one.players.cluster.Map.Shard(world.PlaceID(me.Place), world.Cell(me.Cell))
+		}
 		one.mu.Lock()
-		one.waits = append(one.waits, wait{asked, time.Since(asked)})
+		one.waits = append(one.waits, w)
 		one.mu.Unlock()
 		one.players.count(out)
 		if then != nil {

@@ -217,6 +217,7 @@ func (one *player) connect(ctx context.Context) error {
 	}
 	options.OnDisconnect = one.players.disconnected
 	one.record.Hook(&options)
+	one.trace.hook(&options)
 	one.client, err = starling.Dial(ctx, "", options)
 	return err
 }

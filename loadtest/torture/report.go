@@ -39,6 +39,9 @@ type Report struct {
 	Recovery    time.Duration // from the end of the fault until everybody acted again; of a drain: until it was done
 	Fault       time.Duration // how long the fault lasted, and its repair
 	Took        time.Duration
+	Stall       time.Duration // how much later than due a goroutine of the clients' process ran at most
+	Warm        time.Duration // from the first action to the fault
+	Slowest     string        // what the clients that waited longest lived through
 
 	Violations []check.Violation
 }
@@ -58,6 +61,9 @@ func (c Crossing) Share() float64 {
 	}
 	return float64(c.Cells+c.Forwarded) / float64(c.Actions)
 }
+
+// slowestTold is how many clients a report describes.
+const slowestTold = 3
 
 // Spread is a distribution of times.
 type Spread []time.Duration
@@ -82,9 +88,9 @@ func (s Spread) String() string {
 
 // String is the line of a run. Spreads are least/median/most (count).
 func (r *Report) String() string {
-	line := fmt.Sprintf("%s seed=%d participants=%d rate=%.0f/s sent=%d applied=%d refused=%d unknown=%d skipped=%d in-flight=%d crossing=%.1f%% (cells %d shards %d forwarded %d of %d) longest-wait=%dms reconnects=%d gaps=%d",
+	line := fmt.Sprintf("%s seed=%d participants=%d rate=%.0f/s sent=%d applied=%d refused=%d unknown=%d skipped=%d in-flight=%d crossing=%.1f%% (cells %d shards %d forwarded %d of %d) longest-wait=%dms stall=%dms reconnects=%d gaps=%d",
 		r.Scenario, r.Seed, r.Participants, r.Rate, r.Sent, r.Applied, r.Refused, r.Unknown, r.Skipped, r.InFlight, 100*r.Crossing.Share(),
-		r.Crossing.Cells, r.Crossing.Shards, r.Crossing.Forwarded, r.Crossing.Actions, r.LongestWait.Milliseconds(), r.Reconnects, r.Gaps)
+		r.Crossing.Cells, r.Crossing.Shards, r.Crossing.Forwarded, r.Crossing.Actions, r.LongestWait.Milliseconds(), r.Stall.Milliseconds(), r.Reconnects, r.Gaps)
 	if len(r.Closes) > 0 {
 		line += fmt.Sprintf(" closes=%v lost-sessions=%d", r.Closes, r.LostSessions)
 	}
@@ -118,7 +124,7 @@ func (r *Report) Summary(most int) string {
 }
 
 // clients takes in what the players counted.
-func (r *Report) clients(p *Players) {
+func (r *Report) clients(p *Players, began time.Time, slow time.Duration) {
 	stats := p.statistics()
 	r.Participants = len(p.all)
 	r.Sent, r.Applied, r.Refused = p.Sent.Load(), p.Applied.Load(), p.Refused.Load()
@@ -126,6 +132,9 @@ func (r *Report) clients(p *Players) {
 	r.Reconnects, r.Gaps = stats.Connections-len(p.all), stats.Gaps
 	r.LostSessions, r.Closes = stats.Sessions-len(p.all), p.Closes()
 	r.LongestWait = p.LongestWait(time.Time{}, time.Time{})
+	if r.LongestWait > slow {
+		r.Slowest = fmt.Sprintf("play began at %s, fault at %.3f\n", began.Format("15:04:05.000"), r.Warm.Seconds()) + p.slowest(began, slowestTold, slow)
+	}
 }
 
 // servers takes in what the processes and their logs say.

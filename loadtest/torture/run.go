@@ -21,6 +21,7 @@ type Options struct {
 	Folder  string // for the processes' logs, and for the histories of a run that failed; "" makes a temporary one
 	Players int    // default 400
 	Rate    float64
+	Slow    time.Duration // what clients that waited longer lived through is told; default 500 ms
 }
 
 // Scenario is a fault, and what it is done to.
@@ -41,6 +42,7 @@ type Run struct {
 	Report   Report
 
 	options Options
+	began   time.Time // of the play
 	after   []func(ctx context.Context, shards []check.Shard) error
 }
 
@@ -59,6 +61,9 @@ func Execute(ctx context.Context, s Scenario, o Options) (*Report, error) {
 	}
 	if o.Rate == 0 {
 		o.Rate = 2.5
+	}
+	if o.Slow == 0 {
+		o.Slow = 500 * time.Millisecond
 	}
 	own := o.Folder == ""
 	if own {
@@ -91,11 +96,11 @@ func (r *Run) run(ctx context.Context) (err error) {
 	}
 	defer r.Players.Close()
 	if err := r.play(ctx); err != nil {
-		r.Report.clients(r.Players)
+		r.Report.clients(r.Players, r.began, r.options.Slow)
 		return errors.Join(err, r.describeStuck(ctx), r.keep(r.Players.Histories()))
 	}
 	err = r.quiet(ctx)
-	r.Report.clients(r.Players)
+	r.Report.clients(r.Players, r.began, r.options.Slow)
 	if err != nil {
 		return errors.Join(err, r.describeStuck(ctx), r.keep(r.Players.Histories()))
 	}
@@ -106,6 +111,13 @@ func (r *Run) run(ctx context.Context) (err error) {
 // to go on after it.
 func (r *Run) play(ctx context.Context) error {
 	began := time.Now()
+	r.began = began
+	watch, watched := context.WithCancel(ctx)
+	stall := longestStall(watch)
+	defer func() {
+		watched()
+		r.Report.Stall = <-stall
+	}()
 	r.Players.Play()
 	defer r.Players.Rest()
 	warmUp := 1500*time.Millisecond + time.Duration(r.Random.Int64N(int64(1500*time.Millisecond)))
@@ -115,6 +127,7 @@ func (r *Run) play(ctx context.Context) error {
 	r.Report.Rate = float64(r.Players.Sent.Load()) / time.Since(began).Seconds()
 	r.Report.InFlight = r.Players.InFlight()
 	fault := time.Now()
+	r.Report.Warm = fault.Sub(began)
 	if r.Scenario.Fault != nil {
 		if err := r.Scenario.Fault(ctx, r); err != nil {
 			return fmt.Errorf("%s: %w", r.Scenario.Name, err)

@@ -31,6 +31,7 @@ func Scenarios() []Scenario {
 	leave := shape(world.DurabilityMemory)
 	leave.Resume = shortResume
 	return []Scenario{
+		{Name: "none", Shape: shape(world.DurabilityMemory), Fault: nothing},
 		{Name: "owner-killed", Shape: shape(world.DurabilityMemory), Fault: ownerKilled},
 		{Name: "owner-paused", Shape: shape(world.DurabilityMemory), Fault: ownerPaused},
 		{Name: "gateway-killed", Shape: leave, Fault: gatewayKilled},
@@ -61,6 +62,13 @@ func (r *Run) anOwner(ctx context.Context) (*Process, map[world.ShardID]world.Ho
 		}
 	}
 	return nil, nil, errors.New("no owner holds a shard")
+}
+
+// nothing lets the crowd act: what clients wait then is what a fault is held
+// against.
+func nothing(ctx context.Context, _ *Run) error {
+	pause(ctx, 3*time.Second)
+	return nil
 }
 
 func ownerKilled(ctx context.Context, r *Run) error {

@@ -60,6 +60,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+func TestNone(t *testing.T)           { torment(t, "none") }
 func TestOwnerKilled(t *testing.T)    { torment(t, "owner-killed") }
 func TestOwnerPaused(t *testing.T)    { torment(t, "owner-paused") }
 func TestGatewayKilled(t *testing.T)  { torment(t, "gateway-killed") }
@@ -89,6 +90,9 @@ func once(t *testing.T, scenario torture.Scenario, seed uint64) {
 		Binary: binary, Seed: seed, Players: number("TORTURE_PLAYERS", 0),
 	})
 	t.Log(report)
+	if report.Slowest != "" {
+		t.Log(report.Slowest)
+	}
 	if err != nil {
 		t.Errorf("%v\nagain: TORTURE_SEED=%d go test ./loadtest/torture -run %s -v", err, seed, strings.SplitN(t.Name(), "/", 2)[0])
 		return
