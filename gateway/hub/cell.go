@@ -46,6 +46,8 @@ type cell struct {
 
 	watchers []*watch
 	current  int // watchers that follow frame by frame
+	rate     rate
+	crowd    *crowd // of those who are told less than all; nil: nobody is
 	emptyAt  time.Time
 
 	pending     []commit
@@ -70,6 +72,7 @@ type watch struct {
 	index  int32 // in cell.watchers
 
 	current bool
+	viewer  *viewer  // of the cell's crowd, or one that becomes it; else nil
 	known   bool     // the connection was told of the cell, by this watch or one before
 	floor   position // up to where, by one before: it is not to see less
 	epoch   uint32   // of what it was given
@@ -125,11 +128,14 @@ func (c *cell) replace(m *pubsub.Message, now time.Time, seen func(sighting)) {
 	for _, w := range c.watchers {
 		w.becomeStale()
 	}
+	if c.crowd != nil {
+		c.crowd.close()
+	}
 	c.pending = c.pending[:0]
 	c.live = true
 	c.generation++
 	c.epoch, c.sequence = m.Epoch, m.Sequence
-	c.walk(m.Steps, now, seen)
+	c.walk(m, now, seen)
 }
 
 // advance takes a message that continues the image.
@@ -139,24 +145,34 @@ func (c *cell) advance(m *pubsub.Message, now time.Time, seen func(sighting)) {
 		c.pendingFrom = c.sequence
 	}
 	c.epoch, c.sequence = m.Epoch, m.Sequence
-	c.pending = append(c.pending, commit{steps: m.Steps, arrived: m.Arrived})
-	c.walk(m.Steps, now, seen)
+	if c.current > 0 {
+		c.pending = append(c.pending, commit{steps: m.Steps, arrived: m.Arrived})
+	}
+	c.rate.bytes += len(m.Steps)
+	c.walk(m, now, seen)
 }
 
-func (c *cell) walk(steps []byte, now time.Time, seen func(sighting)) {
-	for len(steps) > 0 {
+func (c *cell) walk(m *pubsub.Message, now time.Time, seen func(sighting)) {
+	for steps := m.Steps; len(steps) > 0; {
 		s, rest, ok := nextStep(steps)
 		if !ok {
 			return
 		}
 		steps = rest
+		c.rate.steps++
 		if s.event != nil {
 			c.keepEvent(s.raw, now)
+			if c.crowd != nil {
+				c.crowd.event(s, m.Arrived, now)
+			}
 			continue
 		}
 		h, ok := c.image.apply(s.update)
 		if !ok {
 			continue
+		}
+		if c.crowd != nil {
+			c.crowd.update(s, h, m.Arrived, now)
 		}
 		at := sighting{avatar: h.entity, place: c.key.place, cell: c.key.cell, version: h.version}
 		switch starlingv1.Change(h.change) {
@@ -306,6 +322,14 @@ func (w *watch) becomeCurrent() {
 
 // becomeStale makes w need a baseline.
 func (w *watch) becomeStale() {
+	if w.viewer != nil {
+		w.viewer.leave()
+	}
+	w.unfollow()
+}
+
+// unfollow ends following frame by frame.
+func (w *watch) unfollow() {
 	if !w.current {
 		return
 	}

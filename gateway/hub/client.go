@@ -31,6 +31,7 @@ type Client struct {
 	watches   []*watch
 	unwatched []knownCell // the connection is yet to be told
 	messages  []privateMessage
+	deliveries
 	queued    bool
 	due       int64 // in which grain of the hub's wheel
 	full      bool  // the socket takes nothing
@@ -62,6 +63,14 @@ func (c *Client) SetRing(ring int) {
 			c.ring = ring
 			h.reinterest(c)
 		}
+	})
+}
+
+// SetBudget changes how much the client is to be told of, within what was granted.
+func (c *Client) SetBudget(b Budget) {
+	c.do(func(h *Hub) {
+		c.budget = b
+		h.leastBudget = h.leastBudget.AtMost(b)
 	})
 }
 
@@ -123,6 +132,7 @@ func (h *Hub) adopt(c *Client, known []knownCell) {
 	c.home = h
 	h.clients[c] = struct{}{}
 	h.avatars[c.avatar] = c
+	h.leastBudget = h.leastBudget.AtMost(c.budget)
 	c.unwatched = append(c.unwatched, known...)
 	h.reinterest(c)
 	if c.pendingAnything() {
@@ -143,6 +153,9 @@ func (h *Hub) remove(c *Client) {
 		return
 	}
 	c.gone = true
+	if c.over {
+		h.metrics.OverBudget.Dec()
+	}
 	h.release(c)
 }
 
@@ -183,6 +196,7 @@ func (h *Hub) sighted(c *Client, cell world.Cell, version world.Version) {
 	target := h.hubs.hubOf(c.place, cell)
 	if target == h {
 		h.reinterest(c)
+		c.followAvatar()
 		return
 	}
 	known := h.release(c)

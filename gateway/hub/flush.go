@@ -21,7 +21,18 @@ type mark struct {
 	watch    *watch
 	frame    *frame
 	baseline bool
+	kind     markKind
 }
+
+// markKind tells the frames of a crowd's viewers from the others.
+type markKind uint8
+
+const (
+	markOrdinary markKind = iota
+	markPartial
+	markThinned
+	markCaughtUp // the last one as a viewer
+)
 
 // queue makes a client due like anything that comes in now.
 func (h *Hub) queue(c *Client, now time.Time) {
@@ -73,6 +84,9 @@ func (h *Hub) flush(c *Client, now time.Time) bool {
 	c.queued = false
 	h.gather(c, now)
 	if len(h.out.buffers) == 0 {
+		if c.viewers > 0 {
+			h.settleViewers(c, now)
+		}
 		return false
 	}
 	accepted := c.conn.Write(h.out.buffers)
@@ -99,6 +113,10 @@ func (h *Hub) gather(c *Client, now time.Time) {
 	for _, w := range c.watches {
 		target := w.cell
 		if !target.live || w.behind() {
+			continue
+		}
+		if w.viewer != nil && w.viewer.stream != nil {
+			h.gatherViewer(c, w.viewer, now)
 			continue
 		}
 		target.seal(h, now)
@@ -139,10 +157,16 @@ func (h *Hub) settle(c *Client, accepted int, now time.Time) {
 	h.metrics.Bytes.Add(float64(bytes))
 	if accepted < len(h.out.marks) {
 		h.becomeFull(c, now)
+	} else if c.viewers > 0 {
+		h.settleViewers(c, now)
 	}
 	for _, m := range h.out.marks {
-		if m.watch != nil {
-			m.watch.cell.trim(h)
+		if m.watch == nil {
+			continue
+		}
+		m.watch.cell.trim(h)
+		if v := m.watch.viewer; v != nil && v.stream != nil {
+			v.stream.trim()
 		}
 	}
 }
@@ -150,15 +174,24 @@ func (h *Hub) settle(c *Client, accepted int, now time.Time) {
 // given notes that a watcher has a frame.
 func (h *Hub) given(m mark, now time.Time) {
 	w := m.watch
-	w.remember(m.frame.sequence, m.frame.events)
 	h.metrics.Frames.Inc()
+	if m.kind != markOrdinary {
+		h.givenViewer(m, now)
+		return
+	}
+	w.remember(m.frame.sequence, m.frame.events)
 	if m.baseline {
 		w.becomeCurrent()
 		return
 	}
 	m.frame.left--
 	w.at++
-	for _, arrived := range m.frame.arrivals {
+	h.observe(m.frame, now)
+}
+
+// observe counts how old the updates of a frame are.
+func (h *Hub) observe(f *frame, now time.Time) {
+	for _, arrived := range f.arrivals {
 		if !arrived.IsZero() {
 			h.metrics.Latency.observe(now.Sub(arrived))
 		}
@@ -170,6 +203,10 @@ func (h *Hub) becomeFull(c *Client, now time.Time) {
 	c.full, c.fullSince = true, now
 	h.metrics.SlowReaders.Inc()
 	for _, w := range c.watches {
+		if w.viewer != nil && w.viewer.stream != nil {
+			w.viewer.dropPending() // its stream is kept for a while
+			continue
+		}
 		w.becomeStale()
 		w.cell.trim(h)
 	}

@@ -21,6 +21,7 @@ type frame struct {
 	sequence uint64 // after it
 	events   uint64 // the cell's count of events after it
 	left     int    // watchers who have yet to get it
+	order    uint64 // in a crowd: when it was begun, or sealed
 	arrivals []time.Time
 }
 
@@ -67,6 +68,8 @@ type frameHead struct {
 	watchers  uint32
 	unwatched bool
 	conflated bool
+	thinned   bool
+	partial   bool
 }
 
 // begin starts a CellFrame in buffer; commits are appended next.
@@ -82,7 +85,9 @@ func (f *frame) begin(h frameHead) {
 	b = appendNumber(b, tagFrameMissed, uint64(h.missed))
 	b = appendNumber(b, tagFrameWatchers, uint64(h.watchers))
 	b = appendTrue(b, tagFrameUnwatched, h.unwatched)
-	f.buffer = appendTrue(b, tagFrameConflated, h.conflated)
+	b = appendTrue(b, tagFrameConflated, h.conflated)
+	b = appendTrue(b, tagFrameThinned, h.thinned)
+	f.buffer = appendTrue(b, tagFramePartial, h.partial)
 	f.json, f.sequence, f.arrivals = nil, h.sequence, f.arrivals[:0]
 }
 

@@ -31,6 +31,16 @@ type Hub struct {
 	wheel wheel // who is to be written to, and when
 	pace  pace
 
+	crowds       map[*crowd]struct{}
+	moved        []*Client // with viewers, whose avatar did
+	freePartials []*partial
+	squeeze      squeeze
+	leastBudget  Budget // of the clients
+	reviews      uint64
+	reviewedAt   time.Time
+	byRate       []*watch
+	spreading    int
+
 	sightings  []sightingOf
 	freeFrames []*frame
 	disk       []world.Cell
@@ -67,6 +77,7 @@ func newHub(s *Hubs, index int) *Hub {
 		cells: make(map[cellKey]*cell), byShard: make(map[world.ShardID]map[*cell]struct{}),
 		clients: make(map[*Client]struct{}), avatars: make(map[world.EntityID]*Client),
 		recount: make(map[cellKey]struct{}), requests: make(map[uint64]*cell),
+		crowds: make(map[*crowd]struct{}), squeeze: squeeze{1},
 		wheel: newWheel(time.Now(), s.config.Deadline), pace: newPace(s.config.FlushShare, s.config.Deadline),
 	}
 }
@@ -200,6 +211,9 @@ func (h *Hub) tick(ticks int, now time.Time) {
 			h.sendRead(c)
 		}
 	}
+	for w := range h.crowds {
+		w.tick(ticks, now)
+	}
 	if ticks%5 != 0 { // a quarter of a second
 		return
 	}
@@ -217,6 +231,7 @@ func (h *Hub) tick(ticks int, now time.Time) {
 		}
 	}
 	h.followSightings()
+	h.review(now)
 	if ticks%20 == 0 {
 		h.sweep(now)
 	}

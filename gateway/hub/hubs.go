@@ -25,6 +25,8 @@ type Config struct {
 	SlowReader  time.Duration // how long a connection may take nothing, default 10 s
 	MaxBacklog  int           // private messages kept for a full connection, default 256
 	CellLinger  time.Duration // how long a cell without watchers is kept, default 2 s
+	Budget      Budget        // of deliveries to each client; default none
+	Near        int           // entities that are near in a crowd, about, default 24
 	Shards      world.ShardMap
 	AppendDisk  func(dst []world.Cell, center world.Cell, ring int) []world.Cell
 	ReadCell    func(shard world.ShardID, cell world.Cell, request uint64)
@@ -47,6 +49,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.CellLinger <= 0 {
 		c.CellLinger = 2 * time.Second
+	}
+	if c.Near <= 0 {
+		c.Near = 24
 	}
 	if c.Shards.CellResolution == 0 {
 		c.Shards = world.DefaultShardMap()
@@ -101,11 +106,13 @@ type Newcomer struct {
 	Place  world.PlaceID
 	Cell   world.Cell // where the avatar is
 	Ring   int
+	Budget Budget // what Granted gave
 }
 
 // Prepare makes a client, which watches nothing before Begin.
 func (s *Hubs) Prepare(n Newcomer) *Client {
-	c := &Client{hubs: s, conn: n.Conn, avatar: n.Avatar, place: n.Place, cell: n.Cell, ring: n.Ring, json: n.Conn.JSON()}
+	c := &Client{hubs: s, conn: n.Conn, avatar: n.Avatar, place: n.Place, cell: n.Cell, ring: n.Ring, json: n.Conn.JSON(),
+		deliveries: deliveries{budget: n.Budget}}
 	c.hub.Store(s.hubOf(c.place, c.cell))
 	return c
 }

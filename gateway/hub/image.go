@@ -72,12 +72,40 @@ func (e *entityState) size() int { return len(e.body) + len(e.kind) + len(e.attr
 // appendSteps appends a step PRESENT for each entity.
 func (m *image) appendSteps(dst []byte) []byte {
 	for _, e := range m.entities {
-		update := len(e.body) + len(e.kind) + len(e.attrs) + 2
-		dst = append(dst, tagSteps)
-		dst = protowire.AppendVarint(dst, uint64(1+protowire.SizeVarint(uint64(update))+update))
-		dst = append(dst, tagUpdate)
-		dst = protowire.AppendVarint(dst, uint64(update))
-		dst = append(dst, e.body...)
+		dst = e.appendStep(dst, true)
+	}
+	return dst
+}
+
+// appendWhole appends the step of an update with kind and attributes, as a step
+// PRESENT: of two fields with one number the last counts.
+func appendWhole(dst, update []byte, head updateHead, e *entityState) []byte {
+	var attrs []byte
+	if head.attrs == nil {
+		attrs = e.attrs
+	}
+	size := len(update) + len(e.kind) + len(attrs) + 2
+	dst = append(dst, tagSteps)
+	dst = protowire.AppendVarint(dst, uint64(1+protowire.SizeVarint(uint64(size))+size))
+	dst = append(dst, tagUpdate)
+	dst = protowire.AppendVarint(dst, uint64(size))
+	dst = append(append(append(dst, update...), e.kind...), attrs...)
+	return append(dst, tagChange, changeIsHere)
+}
+
+// appendStep appends the state as a step: PRESENT if it is to be whole, else
+// CHANGED, without kind and attributes.
+func (e *entityState) appendStep(dst []byte, whole bool) []byte {
+	update := len(e.body)
+	if whole {
+		update += len(e.kind) + len(e.attrs) + 2
+	}
+	dst = append(dst, tagSteps)
+	dst = protowire.AppendVarint(dst, uint64(1+protowire.SizeVarint(uint64(update))+update))
+	dst = append(dst, tagUpdate)
+	dst = protowire.AppendVarint(dst, uint64(update))
+	dst = append(dst, e.body...)
+	if whole {
 		dst = append(dst, e.kind...)
 		dst = append(dst, e.attrs...)
 		dst = append(dst, tagChange, changeIsHere)

@@ -18,6 +18,11 @@ type Metrics struct {
 	SlowReaders      prometheus.Counter
 	SlowClosed       prometheus.Counter
 	CellReads        prometheus.Counter
+	PartialsEncoded  prometheus.Counter
+	NearDeliveries   prometheus.Counter
+	Thinned          prometheus.Counter
+	OverBudget       prometheus.Gauge
+	Viewers          prometheus.Gauge
 	Latency          *Latency
 }
 
@@ -26,6 +31,9 @@ type Metrics struct {
 func NewMetrics(r prometheus.Registerer, deadline time.Duration) (*Metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "starling", Subsystem: "gateway", Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "starling", Subsystem: "gateway", Name: name, Help: help})
 	}
 	m := &Metrics{
 		FramesEncoded:    counter("frames_encoded_total", "Cell frames encoded, each once for all who watch the cell."),
@@ -37,13 +45,18 @@ func NewMetrics(r prometheus.Registerer, deadline time.Duration) (*Metrics, erro
 		SlowReaders:      counter("full_sockets_total", "Times that a socket took no more and states began to conflate."),
 		SlowClosed:       counter("slow_readers_closed_total", "Connections closed as SLOW_READER."),
 		CellReads:        counter("cell_reads_total", "Baselines asked of owners."),
+		PartialsEncoded:  counter("partial_frames_encoded_total", "Partial frames of crowds encoded, each once for all to whom it is near."),
+		NearDeliveries:   counter("near_deliveries_total", "Updates and events of crowds handed to sockets at full rate, because they are near."),
+		Thinned:          counter("thinned_deliveries_total", "States left out of the thinned frames of crowds: a later one stands for them."),
+		OverBudget:       gauge("participants_over_budget", "Participants in whose cells more happens than their delivery budget."),
+		Viewers:          gauge("thinned_watches", "Watches of cells that are thinned."),
 		Latency:          newLatency(deadline),
 	}
 	if r == nil {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{m.FramesEncoded, m.BaselinesEncoded, m.Frames, m.Private, m.Writes, m.Bytes,
-		m.SlowReaders, m.SlowClosed, m.CellReads, m.Latency} {
+		m.SlowReaders, m.SlowClosed, m.CellReads, m.PartialsEncoded, m.NearDeliveries, m.Thinned, m.OverBudget, m.Viewers, m.Latency} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -119,19 +119,26 @@ func (h *Hub) touch(c *cell, now, arrived time.Time) {
 		return
 	}
 	due := h.pace.due(now, arrived)
+	if c.crowd != nil && c.crowd.viewers == len(c.watchers) {
+		return
+	}
 	for _, w := range c.watchers {
-		h.queueAt(w.client, now, due)
+		if w.viewer == nil || w.viewer.stream == nil {
+			h.queueAt(w.client, now, due)
+		}
 	}
 }
 
 func (h *Hub) see(s sighting) {
 	if c := h.avatars[s.avatar]; c != nil && c.place == s.place {
+		h.avatarMoved(c)
 		h.sightings = append(h.sightings, sightingOf{c, s})
 	}
 }
 
 // followSightings comes after the cells: it changes who watches them.
 func (h *Hub) followSightings() {
+	h.followMoves()
 	for _, s := range h.sightings {
 		if c := s.client; c.hub.Load() == h && c.home == h && !c.gone {
 			h.sighted(c, s.at.cell, s.at.version)

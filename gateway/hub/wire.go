@@ -23,6 +23,8 @@ const (
 	tagFrameWatchers  byte = 0x48
 	tagFrameUnwatched byte = 0x50
 	tagFrameConflated byte = 0x58
+	tagFrameThinned   byte = 0x60
+	tagFramePartial   byte = 0x68
 
 	tagSteps     byte = 0x0a // Steps.steps
 	tagStepsAge  byte = 0x15 // Steps.age_us

@@ -1,0 +1,243 @@
+package hub
+
+import (
+	"slices"
+	"time"
+)
+
+// Budget bounds what a participant is told of cells, per second. 0 is no bound.
+type Budget struct {
+	Entities float64 // updates and events
+	Bytes    float64
+}
+
+// AtMost is the smaller of two budgets.
+func (b Budget) AtMost(o Budget) Budget {
+	return Budget{smaller(b.Entities, o.Entities), smaller(b.Bytes, o.Bytes)}
+}
+
+func smaller(a, b float64) float64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// exceeded says whether so much is more than a share of the budget.
+func (b Budget) exceeded(entities, bytes, share float64) bool {
+	return b.Entities > 0 && entities > share*b.Entities || b.Bytes > 0 && bytes > share*b.Bytes
+}
+
+// rate is how much happens in a cell, smoothed over about half a second.
+type rate struct {
+	steps, bytes   int // since the last tick
+	entities       float64
+	bytesPerSecond float64
+}
+
+func (r *rate) tick(elapsed time.Duration) {
+	r.entities += (float64(r.steps)/elapsed.Seconds() - r.entities) / 2
+	r.bytesPerSecond += (float64(r.bytes)/elapsed.Seconds() - r.bytesPerSecond) / 2
+	r.steps, r.bytes = 0, 0
+}
+
+// each is the size of one step.
+func (r *rate) each() float64 {
+	if r.entities < 1 {
+		return 1
+	}
+	return r.bytesPerSecond / r.entities
+}
+
+// deliveries is what a client is told, held against its budget.
+type deliveries struct {
+	budget   Budget
+	over     bool
+	calm     int    // reviews in a row below it
+	reviewed uint64 // number of the last review
+	viewers  int    // watches that are viewers of a crowd, or become ones
+	placing  bool   // the avatar moved in this turn
+}
+
+const (
+	// A client is over its budget once it is exceeded, until there was less than
+	// calmShare of it in calmReviews reviews.
+	calmShare   = 0.8
+	calmReviews = 8
+	// fullShare of the budget is for cells that are not thinned.
+	fullShare = 0.5
+	// quietRate is that of cells not worth thinning.
+	quietRate = 5
+	// mostCells is how many a client watches at most: three rings.
+	mostCells = 37
+	// leastEntities and leastBytes are the smallest budgets granted.
+	leastEntities = 25
+	leastBytes    = 4096
+)
+
+// Granted is what is granted to a client that asks for at most so much.
+func (s *Hubs) Granted(asked Budget) Budget {
+	if asked.Entities > 0 {
+		asked.Entities = max(asked.Entities, leastEntities)
+	}
+	if asked.Bytes > 0 {
+		asked.Bytes = max(asked.Bytes, leastBytes)
+	}
+	return s.config.Budget.AtMost(asked)
+}
+
+// review holds all that is delivered against the budgets.
+func (h *Hub) review(now time.Time) {
+	elapsed := now.Sub(h.reviewedAt)
+	h.reviewedAt = now
+	h.reviews++
+	if elapsed <= 0 || elapsed > time.Hour { // the first
+		return
+	}
+	h.squeeze.tick(h.pace.busy, h.pace.late, h.hubs.config.Deadline)
+	for _, c := range h.cells {
+		c.rate.tick(elapsed)
+	}
+	for _, c := range h.cells {
+		if c.crowd == nil && (h.leastBudget == Budget{} || !h.leastBudget.exceeded(c.rate.entities, c.rate.bytesPerSecond, 1./mostCells)) {
+			continue
+		}
+		for _, w := range c.watchers {
+			if w.client.reviewed != h.reviews {
+				w.client.reviewed = h.reviews
+				h.reviewClient(w.client, now)
+			}
+		}
+	}
+}
+
+// reviewClient decides which of a client's cells are thinned, and how much.
+func (h *Hub) reviewClient(c *Client, now time.Time) {
+	var entities, bytes float64
+	for _, w := range c.watches {
+		entities += w.cell.rate.entities
+		bytes += w.cell.rate.bytesPerSecond
+	}
+	budget := h.squeeze.apply(c.budget)
+	was := c.over
+	switch {
+	case budget.exceeded(entities, bytes, 1):
+		c.over, c.calm = true, 0
+	case c.over && !budget.exceeded(entities, bytes, calmShare):
+		if c.calm++; c.calm >= calmReviews {
+			c.over = false
+		}
+	default:
+		c.calm = 0
+	}
+	if c.over != was {
+		if c.over {
+			h.metrics.OverBudget.Inc()
+		} else {
+			h.metrics.OverBudget.Dec()
+		}
+	}
+	if c.over {
+		h.divide(c, budget, entities, bytes, now)
+	} else if c.viewers > 0 {
+		for _, w := range c.watches {
+			w.thin(h, -1, 0, now)
+		}
+	}
+}
+
+// divide thins the cells in which most happens, and divides among them what is
+// left of the budget.
+func (h *Hub) divide(c *Client, budget Budget, entities, bytes float64, now time.Time) {
+	h.byRate = append(h.byRate[:0], c.watches...)
+	slices.SortFunc(h.byRate, func(a, b *watch) int {
+		switch ra, rb := a.cell.rate.entities, b.cell.rate.entities; {
+		case ra > rb:
+			return -1
+		case ra < rb:
+			return 1
+		}
+		return 0
+	})
+	thinned := 0
+	var crowds, nearEntities, nearBytes float64
+	for _, w := range h.byRate {
+		r := &w.cell.rate
+		if !w.cell.live || r.entities < quietRate || w.viewer == nil && !budget.exceeded(entities, bytes, fullShare) {
+			break
+		}
+		thinned++
+		entities -= r.entities
+		bytes -= r.bytesPerSecond
+		crowds += r.entities
+		if v := w.viewer; v != nil {
+			near := float64(v.held) * w.cell.rateOfOne()
+			nearEntities += near
+			nearBytes += near * r.each()
+		}
+	}
+	for i, w := range h.byRate {
+		if i >= thinned {
+			w.thin(h, -1, 0, now)
+			continue
+		}
+		r := &w.cell.rate
+		left := classRate(rateClasses - 1)
+		if budget.Entities > 0 {
+			left = min(left, budget.Entities-entities-nearEntities)
+		}
+		if budget.Bytes > 0 {
+			left = min(left, (budget.Bytes-bytes-nearBytes)/(r.each()+stateOverhead))
+		}
+		w.thin(h, classOf(left*r.entities/crowds), h.wanted(budget, w.cell), now)
+	}
+	clear(h.byRate)
+}
+
+// stateOverhead is what a state of its own age costs beyond the step: bytes.
+const stateOverhead = 8
+
+// rateOfOne is how often the mean entity of a cell changes, per second.
+func (c *cell) rateOfOne() float64 {
+	return c.rate.entities / float64(max(1, len(c.image.entities)))
+}
+
+// wanted is how many entities are to be near: half of the budget is theirs.
+func (h *Hub) wanted(budget Budget, c *cell) int {
+	near := float64(h.hubs.config.Near)
+	one := max(0.01, c.rateOfOne())
+	if budget.Entities > 0 {
+		near = min(near, budget.Entities/2/one)
+	}
+	if budget.Bytes > 0 {
+		near = min(near, budget.Bytes/2/one/c.rate.each())
+	}
+	return max(4, int(near))
+}
+
+// squeeze makes budgets smaller while a hub has more to write than it can.
+type squeeze struct{ by float64 }
+
+const (
+	squeezeMost  = 1. / 16
+	squeezeFloor = 200 // entities per second: less is not asked of anybody
+)
+
+func (s *squeeze) tick(busy, late float64, deadline time.Duration) {
+	switch {
+	case busy > 0.75 || late > float64(deadline)/3:
+		s.by = max(squeezeMost, s.by*0.8)
+	case busy < 0.6 && late < float64(deadline)/6:
+		s.by = min(1, s.by*1.05)
+	}
+}
+
+func (s *squeeze) apply(b Budget) Budget {
+	if s.by == 1 || b.Entities == 0 {
+		return b
+	}
+	squeezed := max(min(b.Entities, squeezeFloor), b.Entities*s.by)
+	b.Bytes *= squeezed / b.Entities
+	b.Entities = squeezed
+	return b
+}

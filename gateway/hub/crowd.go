@@ -1,0 +1,306 @@
+package hub
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/world"
+)
+
+// crowd is what a hub keeps of a cell in which more happens than some of its
+// watchers are to be told of: who is in it, and where. Those watchers are its
+// viewers. They get two things instead of the cell's frames: a stream of thinned
+// ones, shared by all viewers of one rate, and partial frames of what happens
+// near, each shared by all to whom it is near. The stream alone tells
+// everything in the end; partial frames may be dropped at any time.
+type crowd struct {
+	hub  *Hub
+	cell *cell
+
+	grid      grid
+	tiles     map[tileKey]*tile
+	residents map[world.EntityID]*resident
+	fittedAt  time.Time
+
+	opened  []*tile // with an open partial frame
+	order   uint64  // counts frames
+	streams [rateClasses]*stream
+	viewers int // that follow a stream
+	emptyAt time.Time
+}
+
+// resident is an entity in a crowd.
+type resident struct {
+	id        world.EntityID
+	state     *entityState // nil: it left
+	tile      *tile
+	at        point
+	arrived   time.Time // when the action came in that changed it last
+	waiting   uint16    // bit per stream that is yet to tell of it
+	whole     uint16    // bit per stream that is to tell its kind and attributes
+	followers []*viewer
+}
+
+// crowdOf gives the crowd of a cell, made of its image when there is none yet.
+func (h *Hub) crowdOf(c *cell, now time.Time) *crowd {
+	if c.crowd != nil {
+		return c.crowd
+	}
+	w := &crowd{hub: h, cell: c, residents: make(map[world.EntityID]*resident, len(c.image.entities)), emptyAt: now}
+	for id, state := range c.image.entities {
+		r := &resident{id: id, state: state, arrived: now}
+		r.at, _ = pointOf(state.body)
+		w.residents[id] = r
+	}
+	var origin point
+	for _, r := range w.residents {
+		if origin = r.at; !origin.local {
+			break
+		}
+	}
+	w.lay(newGrid(origin, firstTile))
+	for range 6 {
+		if !w.refit(now) {
+			break
+		}
+	}
+	c.crowd = w
+	h.crowds[w] = struct{}{}
+	return w
+}
+
+// close ends a crowd without viewers.
+func (w *crowd) close() {
+	w.cell.crowd = nil
+	delete(w.hub.crowds, w)
+}
+
+// lay puts all residents on a new grid.
+func (w *crowd) lay(g grid) {
+	for _, t := range w.tiles {
+		t.close()
+	}
+	w.grid = g
+	w.tiles = make(map[tileKey]*tile)
+	for _, r := range w.residents {
+		r.tile = w.tileAt(g.key(r.at))
+		r.tile.residents++
+	}
+	for _, s := range w.streams {
+		if s != nil {
+			for _, v := range s.viewers {
+				v.tiles = nil
+				v.placed = false
+				v.place()
+			}
+		}
+	}
+}
+
+// refit changes the size of the tiles if it is far off: so that a square of
+// five by five, as most see it, holds about as many as are to be near.
+func (w *crowd) refit(now time.Time) bool {
+	w.fittedAt = now
+	if len(w.residents) == 0 {
+		return false
+	}
+	others := 0
+	for _, t := range w.tiles {
+		others += t.residents * (t.residents - 1)
+	}
+	mean := float64(others) / float64(len(w.residents))
+	wanted := float64(w.hub.hubs.config.Near) / 25
+	if mean > wanted/2 && mean < wanted*2 {
+		return false
+	}
+	size := fit(w.grid.size, mean, wanted)
+	if size == w.grid.size {
+		return false
+	}
+	g := w.grid
+	g.size = size
+	w.lay(g)
+	return true
+}
+
+func (w *crowd) tileAt(key tileKey) *tile {
+	t := w.tiles[key]
+	if t == nil {
+		t = &tile{key: key}
+		w.tiles[key] = t
+	}
+	return t
+}
+
+// prune forgets a tile that nobody is in or near.
+func (w *crowd) prune(t *tile) {
+	if t.residents == 0 && len(t.viewers) == 0 && w.tiles[t.key] == t {
+		delete(w.tiles, t.key)
+	}
+}
+
+// moveTo puts a resident into the tile where it is.
+func (w *crowd) moveTo(r *resident) (from *tile) {
+	key := w.grid.key(r.at)
+	if r.tile != nil && r.tile.key == key {
+		return nil
+	}
+	from = r.tile
+	r.tile = w.tileAt(key)
+	r.tile.residents++
+	r.tile.close() // what is told of it from now on comes after what was told where it was before
+	if from != nil {
+		from.residents--
+		w.prune(from)
+	}
+	return from
+}
+
+// update takes an update that the cell's image has taken.
+func (w *crowd) update(s step, head updateHead, arrived, now time.Time) {
+	r := w.residents[head.entity]
+	if change := starlingv1.Change(head.change); change == starlingv1.Change_LEFT || change == starlingv1.Change_REMOVED {
+		if r == nil || !head.version.Less(r.state.version) { // else it came late, and is here again
+			w.left(r, s.raw, arrived, now)
+		}
+		return
+	}
+	state := w.cell.image.entities[head.entity]
+	if state == nil || head.version.Less(state.version) {
+		return
+	}
+	fresh := r == nil
+	if fresh {
+		r = &resident{id: head.entity, state: state}
+		w.residents[head.entity] = r
+	}
+	r.arrived = arrived
+	if at, ok := pointOf(s.update); ok {
+		r.at = at
+	}
+	before := w.moveTo(r)
+	raw := s.raw
+	if r.whole != 0 && head.kind == nil { // some may never have heard of it
+		raw = appendWhole(nil, s.update, head, state)
+	}
+	w.mark(r, fresh, fresh || head.kind != nil || head.attrs != nil)
+	w.tellAll(r, before, raw, arrived, now)
+	if by := world.EntityID(byOf(s.update)); by != 0 && by != r.id {
+		w.interacted(by, r.id, now)
+	}
+}
+
+// order numbers what is told, so that it is told in order.
+func (w *crowd) nextOrder() uint64 {
+	w.order++
+	return w.order
+}
+
+// closeTiles lets what happens next begin new partial frames.
+func (w *crowd) closeTiles() {
+	for i, t := range w.opened {
+		t.close()
+		w.opened[i] = nil
+	}
+	w.opened = w.opened[:0]
+}
+
+func byOf(update []byte) uint64 { return fixed64(update, updateBy) }
+
+const updateBy protowire.Number = 10
+
+// left notes that an entity left the cell.
+func (w *crowd) left(r *resident, raw []byte, arrived, now time.Time) {
+	for _, s := range w.streams {
+		if s != nil {
+			s.gone(r, raw, arrived)
+		}
+	}
+	if r == nil {
+		return
+	}
+	delete(w.residents, r.id)
+	w.tellAll(r, nil, raw, arrived, now)
+	for _, v := range r.followers {
+		v.forget(r.id)
+	}
+	r.followers, r.state = nil, nil
+	r.tile.residents--
+	w.prune(r.tile)
+}
+
+// mark lets the streams know of a change.
+func (w *crowd) mark(r *resident, fresh, whole bool) {
+	for _, s := range w.streams {
+		if s != nil && s.mark(r, fresh, whole) {
+			w.hub.metrics.Thinned.Add(float64(len(s.viewers)))
+		}
+	}
+}
+
+// event takes an event of the cell. The streams find it among those that the
+// cell keeps.
+func (w *crowd) event(s step, arrived, now time.Time) {
+	actor := world.EntityID(fixed64(s.event, 1))
+	if touched := field(s.event, 6); touched != nil {
+		w.interacted(actor, world.EntityID(fixed64(touched, 1)), now)
+	}
+	r := w.residents[actor]
+	if r == nil {
+		return
+	}
+	w.tellAll(r, nil, s.raw, arrived, now)
+}
+
+// tick runs each tickEvery.
+func (w *crowd) tick(ticks int, now time.Time) {
+	for _, s := range w.streams {
+		switch {
+		case s == nil:
+		case (ticks+s.class)%2 == 0:
+			s.seal(now)
+		default:
+			s.walk(now)
+		}
+	}
+	if ticks%5 == 0 && now.Sub(w.fittedAt) >= time.Second && !w.refit(now) {
+		w.replace(now)
+	}
+	if w.viewers == 0 && now.Sub(w.emptyAt) >= w.hub.hubs.config.CellLinger {
+		w.close()
+	}
+}
+
+// replace finds anew who is near, for each viewer.
+func (w *crowd) replace(now time.Time) {
+	for _, s := range w.streams {
+		if s != nil {
+			for _, v := range s.viewers {
+				v.expire(now)
+				v.place()
+			}
+		}
+	}
+}
+
+// stream gives the stream of a class.
+func (w *crowd) stream(class int, now time.Time) *stream {
+	if w.streams[class] == nil {
+		w.streams[class] = newStream(w, class, now)
+	}
+	return w.streams[class]
+}
+
+// drop ends a stream without viewers.
+func (w *crowd) drop(s *stream) {
+	for _, r := range w.residents {
+		r.waiting &^= s.bit
+		r.whole &^= s.bit
+	}
+	s.fresh, s.changed, s.waiting, s.catch = queue{}, queue{}, 0, nil
+	if w.streams[s.class] == s {
+		w.streams[s.class] = nil
+	}
+}
