@@ -44,6 +44,9 @@ type Config struct {
 	ReconnectAfter time.Duration `toml:"reconnect_after" default:"1s" doc:"base of the time that close reasons ask a client to wait; with jitter, up to twice this"`
 	Reader         string        `toml:"reader" default:"epoll" doc:"how websockets are read: epoll (Linux, without TLS: few goroutines read for all connections; elsewhere the same as portable) or portable (a goroutine for each)"`
 	Pollers        int           `toml:"pollers" default:"0" doc:"goroutines that read for all connections, with reader epoll; 0: one per processor"`
+	BudgetEntities float64       `toml:"budget_entities" default:"500" doc:"updates and events per second that a participant is told of; above it those near come at full rate and the rest thinned out; 0: no bound"`
+	BudgetBytes    float64       `toml:"budget_bytes" default:"65536" doc:"the same in bytes per second; 0: no bound"`
+	BudgetNear     int           `toml:"budget_near" default:"24" doc:"entities around a participant over its budget that come at full rate, about"`
 	Hubs           int           `toml:"hubs" default:"0" doc:"goroutines that write to clients, each with its part of the cells; 0: one per processor"`
 }
 
@@ -64,6 +67,7 @@ func DefaultConfig() Config {
 		ResumeTime: 30 * time.Second, RouteTime: 2 * time.Second, ResendAfter: 500 * time.Millisecond,
 		OpenTime: 8 * time.Second, RenewEvery: 2 * time.Second, RefuseOverload: true,
 		DrainTime: 10 * time.Second, ReconnectAfter: time.Second, Reader: ReaderEpoll,
+		BudgetEntities: 500, BudgetBytes: 64 << 10, BudgetNear: 24,
 	}
 }
 
@@ -92,6 +96,9 @@ func (c *Config) Validate() error {
 	check(c.IdleTime > c.PingAfter, "idle_time %v must be above ping_after %v", c.IdleTime, c.PingAfter)
 	check(c.FlushShare >= 0 && c.FlushShare < c.Deadline, "flush_share %v must be below deadline %v", c.FlushShare, c.Deadline)
 	check(c.RenewEvery*3 <= c.ResumeTime, "renew_every %v must be at most a third of resume_time %v", c.RenewEvery, c.ResumeTime)
+	check(c.BudgetEntities == 0 || c.BudgetEntities >= 25, "budget_entities %v: want 0 or at least 25", c.BudgetEntities)
+	check(c.BudgetBytes == 0 || c.BudgetBytes >= 4096, "budget_bytes %v: want 0 or at least 4096", c.BudgetBytes)
+	check(c.BudgetNear >= 1 && c.BudgetNear <= 1000, "budget_near %d: want 1..1000", c.BudgetNear)
 	check(c.Hubs >= 0, "hubs must not be negative")
 	check(c.Reader == ReaderEpoll || c.Reader == ReaderPortable, "reader %q: want %s or %s", c.Reader, ReaderEpoll, ReaderPortable)
 	check(c.Pollers >= 0, "pollers must not be negative")

@@ -118,6 +118,9 @@ func (c *connection) take(now time.Time, in incoming, within bool) {
 			ClientTimeUs: in.message.GetPing().ClientTimeUs, ServerTimeUs: uint64(time.Now().UnixMicro())}}})
 	case in.message.GetInterest() != nil:
 		s.client.SetRing(c.gateway.ring(in.message.GetInterest().Ring))
+		if asked := in.message.GetInterest().Budget; asked != nil {
+			s.client.SetBudget(c.gateway.granted(asked))
+		}
 	}
 }
 

@@ -98,6 +98,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	}
 	g.hubs = hub.New(hub.Config{
 		Hubs: config.Hubs, FlushShare: config.FlushShare, Deadline: config.Deadline, SlowReader: config.SlowReader,
+		Budget: config.budget(), Near: config.BudgetNear,
 		Shards: deps.Shards, AppendDisk: hex.AppendDisk, ReadCell: g.readCell, CloseReason: g.closeReason,
 	}, hubMetrics, func(h pubsub.Handler) pubsub.Subscription { return deps.Bus.Subscribe(config.Node, h) })
 	g.running.Go(g.sweep)

@@ -259,7 +259,7 @@ func notAttached(e *entry, reply *clusterv1.ControlReply) error {
 func (c *connection) begin(e *entry, s *session, reply *clusterv1.ControlReply) {
 	g, attached := c.gateway, reply.Attached
 	place := world.PlaceID(s.home().Place)
-	ring := g.ring(e.hello.Ring)
+	ring, budget := g.ring(e.hello.Ring), g.granted(e.hello.Budget)
 	if reply.Place != nil {
 		e.place = reply.Place
 	}
@@ -268,9 +268,10 @@ func (c *connection) begin(e *entry, s *session, reply *clusterv1.ControlReply) 
 		Place: uint64(place), Ring: uint32(ring), DeadlineUs: uint32(g.config.Deadline.Microseconds()),
 		ResumeMs: uint32(g.config.ResumeTime.Milliseconds()), Resumed: e.resumed, Gateway: g.config.Node, Version: g.version,
 		CellResolution: uint32(g.shards.CellResolution), MaxInFlight: uint32(g.config.MaxInFlight), PlaceInfo: e.place,
+		Budget: budgetMessage(budget),
 	}
 	client := g.hubs.Prepare(hub.Newcomer{Conn: c.conn, Avatar: world.EntityID(attached.Avatar), Place: place,
-		Cell: world.Cell(attached.Cell), Ring: ring})
+		Cell: world.Cell(attached.Cell), Ring: ring, Budget: budget})
 	s.mu.Lock()
 	s.client = client
 	s.mu.Unlock()
