@@ -9,6 +9,6 @@ func loadtestCommand() *cobra.Command {
 		Use:   "loadtest",
 		Short: "Find out what a Starling carries: synthetic crowds, open loop",
 	}
-	cmd.AddCommand(crowdCommand())
+	cmd.AddCommand(crowdCommand(), planCommand(), calibrateCommand())
 	return cmd
 }

@@ -1,0 +1,197 @@
+// Package calibrate measures what each stage of an action costs on this machine:
+// short real runs of a server that it starts, at a few loads and group sizes, and
+// costs fitted to what server, store and load tester used.
+package calibrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/starling-vr/starling/internal/version"
+	"github.com/starling-vr/starling/loadtest/generator"
+	"github.com/starling-vr/starling/loadtest/plan"
+	"github.com/starling-vr/starling/loadtest/report"
+	"github.com/starling-vr/starling/loadtest/scenario"
+	"github.com/starling-vr/starling/loadtest/target"
+	"github.com/starling-vr/starling/loadtest/trial"
+)
+
+// Load is one run.
+type Load struct {
+	Scenario     string
+	Participants int
+	Rate         float64 // of each
+}
+
+// DefaultLoads differ in what they do most of: reading, committing, telling; and
+// in how busy the machine is.
+func DefaultLoads() []Load {
+	return []Load{
+		{"sparse", 400, 10}, {"sparse", 1200, 10},
+		{"street", 400, 5}, {"street", 400, 10}, {"street", 1000, 10},
+		{"arena", 400, 1}, {"arena", 400, 2.5}, {"arena", 1000, 2.5},
+	}
+}
+
+// Options of a calibration.
+type Options struct {
+	Target   target.Options
+	Loads    []Load // none: DefaultLoads
+	Warmup   time.Duration
+	Duration time.Duration
+	Seed     uint64
+	Log      *slog.Logger
+	Progress func(string)
+}
+
+func (o *Options) complete() {
+	if len(o.Loads) == 0 {
+		o.Loads = DefaultLoads()
+	}
+	if o.Warmup == 0 {
+		o.Warmup = 2 * time.Second
+	}
+	if o.Duration == 0 {
+		o.Duration = 6 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+}
+
+// Run measures and fits.
+func Run(ctx context.Context, o Options) (*plan.Costs, error) {
+	o.complete()
+	var all []observation
+	for _, load := range o.Loads {
+		o.Progress(fmt.Sprintf("%s, %d participants, %g actions/s each, %v", load.Scenario, load.Participants, load.Rate, o.Duration))
+		observed, err := measure(ctx, &o, load)
+		if err != nil {
+			return nil, fmt.Errorf("%s with %d participants: %w", load.Scenario, load.Participants, err)
+		}
+		o.Progress(fmt.Sprintf("  %.0f actions/s, %.1f %% late, server %.0f us an action", observed.Actions, 100*observed.MissRate, observed.ServerUS))
+		all = append(all, *observed)
+	}
+	c := fitCosts(all)
+	machine := report.ReadMachine()
+	c.Measured, c.Starling = time.Now().UTC().Truncate(time.Second), version.String()
+	c.Machine, c.Cores = machine.CPU, machine.Cores
+	c.Store, c.Durability = o.Target.Store, o.Target.Durability
+	c.Storage.OwnProcess = o.Target.Store == "redis"
+	c.Gateway.ConnectionBytes = connectionBytes(all)
+	for i := range all {
+		c.Owner.RunBytes += all[i].allocated / float64(len(all))
+	}
+	return c, fitTimes(c, all, o.Seed)
+}
+
+// connectionBytes is by how much resident memory grows with the connections; where
+// the runs do not tell, what docs/performance.md found.
+func connectionBytes(all []observation) float64 {
+	const idle = 14_500
+	var n, x, y, xx, xy float64
+	for i := range all {
+		o := &all[i]
+		n, x, y, xx, xy = n+1, x+o.connections, y+o.resident, xx+o.connections*o.connections, xy+o.connections*o.resident
+	}
+	slope := (n*xy - x*y) / (n*xx - x*x)
+	if !(slope > idle) {
+		return idle
+	}
+	return math.Round(slope)
+}
+
+// observation is what was measured in a run.
+type observation struct {
+	plan.FitRun
+	load        Load
+	appendP50   float64 // microseconds of a commit
+	allocated   float64 // bytes an action
+	connections float64
+	resident    float64 // bytes
+}
+
+// meter reads the server's metrics whenever the generator reads what it uses.
+type meter struct {
+	*target.Self
+	url         string
+	first, last figures
+	at          [2]time.Time
+}
+
+// Usage implements generator.Meter.
+func (m *meter) Usage(ctx context.Context) (generator.Usage, error) {
+	f, err := scrape(ctx, m.url)
+	if err != nil {
+		return generator.Usage{}, err
+	}
+	if m.first == nil {
+		m.first, m.at[0] = f, time.Now()
+	}
+	m.last, m.at[1] = f, time.Now()
+	return m.Self.Usage(ctx)
+}
+
+func measure(ctx context.Context, o *Options, load Load) (*observation, error) {
+	s, err := scenario.Load(load.Scenario)
+	if err != nil {
+		return nil, err
+	}
+	crowd, err := scenario.New(s, scenario.Options{Participants: load.Participants, Rate: load.Rate, Seed: o.Seed, Duration: o.Warmup + o.Duration})
+	if err != nil {
+		return nil, err
+	}
+	self, err := target.Start(ctx, o.Target)
+	if err != nil {
+		return nil, err
+	}
+	defer self.Stop()
+	m := &meter{Self: self, url: self.MetricsURL()}
+	run, err := generator.Run(ctx, generator.Config{
+		Targets: []string{self.URL()}, Crowd: crowd, Token: trial.KeyTokens([]byte(self.Key())).Participant,
+		Warmup: o.Warmup, Duration: o.Duration, Seed: o.Seed, Server: m, Log: o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return observe(load, run, m)
+}
+
+// observe takes the figures that matter from a run.
+func observe(load Load, run *report.Run, m *meter) (*observation, error) {
+	seconds := m.at[1].Sub(m.at[0]).Seconds()
+	if seconds <= 0 || run.Server == nil || run.Achieved == 0 {
+		return nil, errors.New("the server's figures could not be read")
+	}
+	d := m.last.less(m.first)
+	rate := func(name string) float64 { return d.sum(name) / seconds }
+	x := &observation{load: load, connections: float64(load.Participants), resident: m.last.sum("process_resident_memory_bytes")}
+	x.Scenario, x.Participants, x.RatePerS, x.Seconds = load.Scenario, load.Participants, load.Rate*float64(load.Participants), run.DurationS
+	x.Actions = rate("starling_gateway_messages_received_total")
+	x.Commits = rate("starling_actions_commit_seconds_count")
+	x.Messages = rate("starling_gateway_frames_encoded_total")
+	x.Writes = rate("starling_gateway_flushes_total")
+	x.Deliveries = rate("starling_gateway_frames_sent_total")
+	perAction := 1e6 / (x.Actions * run.DurationS)
+	store := 0.0
+	if run.Server.StoreCPUS != nil {
+		store = *run.Server.StoreCPUS
+	}
+	x.StoreUS, x.ServerUS, x.GeneratorUS = store*perAction, (run.Server.CPUS-store)*perAction, run.Generator.CPUS*perAction
+	x.MissRate, x.P50MS, x.P99MS = run.MissRate, run.LatencyMS.P50, run.LatencyMS.P99
+	const commit = "starling_actions_commit_seconds"
+	x.CommitMS = 1e3 * d.sum(commit+"_sum") / math.Max(1, d.sum(commit+"_count"))
+	x.CommitP99MS, x.appendP50 = 1e3*d.quantile(commit, 0.99), 1e6*d.quantile(commit, 0.5)
+	x.allocated = rate("go_memstats_alloc_bytes_total") / x.Actions
+	if run.Machine.OthersCPUS != nil {
+		x.OthersCPUPerS = *run.Machine.OthersCPUS / run.DurationS
+	}
+	return x, nil
+}

@@ -1,0 +1,175 @@
+// Package plan predicts what a crowd needs before it comes: it runs the crowd of
+// a scenario through a discrete-event simulation of gateways, owners and stores,
+// with the scheduler's own policy (package invoke), the shard map (package world),
+// and the costs of each stage as they were measured on a real machine (package
+// loadtest/calibrate).
+package plan
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Costs are what each stage of an action takes, on one core of the machine where
+// it was measured. Times are microseconds of processor time unless they say
+// otherwise.
+type Costs struct {
+	Format  string `json:"format"`  // always CostsFormat
+	Version int    `json:"version"` // of this form
+
+	Measured   time.Time `json:"measured"`
+	Starling   string    `json:"starling"` // version
+	Machine    string    `json:"machine"`
+	Cores      int       `json:"cores"`
+	Store      string    `json:"store"`      // redis, embedded or memory
+	Durability string    `json:"durability"` // memory, disk or replicated
+
+	Gateway   GatewayCosts   `json:"gateway"`
+	Owner     OwnerCosts     `json:"owner"`
+	Storage   StoreCosts     `json:"storage"`
+	Generator GeneratorCosts `json:"generator"`
+
+	// WakeUS is the time from waking a thread that rests to its running. It is no
+	// processor time.
+	WakeUS float64 `json:"wake_us"`
+
+	Fit Fit `json:"fit"`
+}
+
+// GatewayCosts are those of a gateway.
+type GatewayCosts struct {
+	ActionUS   float64 `json:"action_us"`   // reading an action from its socket, decoding, routing; its outcome
+	MessageUS  float64 `json:"message_us"`  // taking in what a batch says of a cell
+	WriteUS    float64 `json:"write_us"`    // a system call that writes to a socket
+	DeliveryUS float64 `json:"delivery_us"` // each update within it
+
+	ConnectionBytes float64 `json:"connection_bytes"` // resident memory for an open session, its avatar and its owner's part
+}
+
+// OwnerCosts are those of an owner.
+type OwnerCosts struct {
+	ActionUS float64 `json:"action_us"` // queueing and running a function, encoding what it changed
+	CommitUS float64 `json:"commit_us"` // a batch, whatever is in it: sealing, appending, telling
+	RouteUS  float64 `json:"route_us"`  // an action or message that comes from, or goes to, another process
+
+	RunBytes float64 `json:"run_bytes"` // memory that an invocation takes: what is allocated for it, by which Used is reckoned
+}
+
+// StoreCosts are those of the store: with redis, of its process.
+type StoreCosts struct {
+	AppendUS   float64 `json:"append_us"`   // a batch
+	ActionUS   float64 `json:"action_us"`   // each action within it
+	SyncUS     float64 `json:"sync_us"`     // waiting for the disk, median; the store does nothing else meanwhile
+	SyncP99US  float64 `json:"sync_p99_us"` // the same, 99th percentile
+	ReplicaUS  float64 `json:"replica_us"`  // waiting for the replica's word
+	OwnProcess bool    `json:"own_process"` // it has a processor of its own in a region
+}
+
+// GeneratorCosts are those of the load tester, where it shares the machine.
+type GeneratorCosts struct {
+	ActionUS   float64 `json:"action_us"`
+	ReadUS     float64 `json:"read_us"` // a read from a socket
+	DeliveryUS float64 `json:"delivery_us"`
+}
+
+// Fit says how well the costs explain what was measured.
+type Fit struct {
+	Runs []FitRun `json:"runs"`
+	// WorstCPU is the largest deviation of the processor time that the costs
+	// predict for a run from what it took, as a share of that.
+	WorstCPU float64 `json:"worst_cpu"`
+}
+
+// FitRun is one run that costs were fitted to.
+type FitRun struct {
+	Scenario     string  `json:"scenario"`
+	Participants int     `json:"participants"`
+	RatePerS     float64 `json:"rate_per_s"` // actions, all together
+	Seconds      float64 `json:"seconds"`
+
+	// What happened in the measured time, per second.
+	Actions    float64 `json:"actions"`
+	Commits    float64 `json:"commits"`
+	Messages   float64 `json:"messages"` // frames of cells encoded
+	Writes     float64 `json:"writes"`
+	Deliveries float64 `json:"deliveries"`
+
+	// Processor microseconds for each action: measured, and by the costs.
+	ServerUS      float64 `json:"server_us"`
+	ServerFitUS   float64 `json:"server_fit_us"`
+	StoreUS       float64 `json:"store_us"`
+	GeneratorUS   float64 `json:"generator_us"`
+	MissRate      float64 `json:"miss_rate"`
+	P50MS         float64 `json:"p50_ms"`
+	P99MS         float64 `json:"p99_ms"`
+	CommitMS      float64 `json:"commit_ms"`        // mean
+	CommitP99MS   float64 `json:"commit_p99_ms"`    // 99th percentile
+	OthersCPUPerS float64 `json:"others_cpu_per_s"` // processor seconds per second of what else ran on the machine
+}
+
+// CostsFormat names the JSON form of Costs.
+const (
+	CostsFormat  = "starling-costs"
+	CostsVersion = 1
+)
+
+//go:embed costs.json
+var measured []byte
+
+// DefaultCosts are those that were measured on the machine that docs/performance.md
+// speaks of.
+func DefaultCosts() *Costs {
+	c, err := ReadCosts(bytes.NewReader(measured))
+	if err != nil {
+		panic(err) // embedded
+	}
+	return c
+}
+
+// ReadCosts reads what `starling loadtest calibrate` wrote.
+func ReadCosts(r io.Reader) (*Costs, error) {
+	c := &Costs{}
+	decoder := json.NewDecoder(r)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(c); err != nil {
+		return nil, fmt.Errorf("costs: %w", err)
+	}
+	switch {
+	case c.Format != CostsFormat:
+		return nil, errors.New("this is no file of costs (starling loadtest calibrate writes one)")
+	case c.Version > CostsVersion:
+		return nil, fmt.Errorf("the costs are of version %d, this program knows up to %d", c.Version, CostsVersion)
+	}
+	return c, c.validate()
+}
+
+func (c *Costs) validate() error {
+	for _, v := range []float64{
+		c.Gateway.ActionUS, c.Gateway.MessageUS, c.Gateway.WriteUS, c.Gateway.DeliveryUS,
+		c.Owner.ActionUS, c.Owner.CommitUS, c.Owner.RouteUS,
+		c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.SyncUS, c.Storage.SyncP99US, c.Storage.ReplicaUS,
+		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.DeliveryUS, c.WakeUS,
+	} {
+		if !(v >= 0 && v < 1e6) {
+			return fmt.Errorf("costs: %v: want microseconds, 0 to a million", v)
+		}
+	}
+	return nil
+}
+
+// Write writes the costs, to be read by people, too.
+func (c *Costs) Write(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(c)
+}
+
+// us is so many microseconds.
+func us(microseconds float64) time.Duration {
+	return time.Duration(microseconds * float64(time.Microsecond))
+}

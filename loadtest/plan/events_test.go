@@ -1,0 +1,116 @@
+package plan
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestEventsHappenInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s simulation
+		type planned struct {
+			at    time.Duration
+			order int
+		}
+		var want, got []planned
+		var plan func(depth int)
+		plan = func(depth int) {
+			for range rapid.IntRange(0, 20).Draw(t, "events") {
+				p := planned{s.now + time.Duration(rapid.IntRange(0, 5).Draw(t, "after")), len(want)}
+				want = append(want, p)
+				again := depth > 0 && rapid.Bool().Draw(t, "plans more")
+				s.after(p.at-s.now, func() {
+					if s.now != p.at {
+						t.Fatalf("happens at %v, not %v", s.now, p.at)
+					}
+					got = append(got, p)
+					if again {
+						plan(depth - 1)
+					}
+				})
+			}
+		}
+		plan(3)
+		s.run(time.Hour)
+		slices.SortStableFunc(want, func(a, b planned) int { return int(a.at - b.at) })
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+	})
+}
+
+// A machine with one core and random arrivals of equal work is a queue M/D/1: the
+// mean wait is load / (2 (1 - load)) times the work (Pollaczek and Khinchine).
+func TestOneCoreIsAQueueThatTheoryKnows(t *testing.T) {
+	for _, load := range []float64{0.3, 0.6, 0.9} {
+		var s simulation
+		m := &machine{sim: &s, cores: 1}
+		random := rand.New(rand.NewPCG(1, 2))
+		const work, jobs = time.Millisecond, 200_000
+		total, done := time.Duration(0), 0
+		at := 0.0
+		for range jobs {
+			at += random.ExpFloat64() / load
+			arrived := time.Duration(at * float64(work))
+			s.after(arrived, func() {
+				m.work(work, func() {
+					done++
+					total += s.now - arrived - work
+				})
+			})
+		}
+		s.run(1 << 60)
+		wait := total.Seconds() / float64(done) / work.Seconds()
+		if want := load / (2 * (1 - load)); done != jobs || math.Abs(wait/want-1) > 0.1 {
+			t.Errorf("load %v: the mean wait is %v of the work, want %v (%d of %d done)", load, wait, want, done, jobs)
+		}
+		if m.spent != jobs*work {
+			t.Errorf("spent %v", m.spent)
+		}
+	}
+}
+
+func TestCoresWorkAtOnceAndThreadsDoNot(t *testing.T) {
+	var s simulation
+	m := &machine{sim: &s, cores: 3}
+	var ends []time.Duration
+	for range 6 {
+		m.work(time.Second, func() { ends = append(ends, s.now) })
+	}
+	s.run(time.Minute)
+	if want := []time.Duration{1e9, 1e9, 1e9, 2e9, 2e9, 2e9}; !slices.Equal(ends, want) {
+		t.Errorf("ends %v", ends)
+	}
+	ends = nil
+	thread := &thread{machine: m, wake: time.Second}
+	for range 3 {
+		thread.post(time.Second, func() { ends = append(ends, s.now-time.Minute) })
+	}
+	s.run(2 * time.Minute)
+	if want := []time.Duration{2e9, 3e9, 4e9}; !slices.Equal(ends, want) || thread.spent != 3*time.Second {
+		t.Errorf("ends %v", ends)
+	}
+}
+
+func TestPortions(t *testing.T) {
+	for _, c := range []struct {
+		n     int
+		share float64
+		want  portion
+	}{
+		{10, 1, portion{10, 1, 0}},
+		{10, 0.1, portion{1, 1, 0}},
+		{10, 0.05, portion{1, 1, 1}},
+		{1, 0.01, portion{1, 1, 99}},
+		{10, 0.16, portion{2, 1.25, 0}},
+	} {
+		if got := portionOf(c.n, c.share); got.count != c.want.count || math.Abs(got.scale-c.want.scale) > 1e-9 || math.Abs(got.others-c.want.others) > 1e-9 {
+			t.Errorf("%d machines, a share of %v: %+v, want %+v", c.n, c.share, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package plan
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/starling-vr/starling/loadtest/scenario"
+	"github.com/starling-vr/starling/world"
+	"github.com/starling-vr/starling/world/hex"
+)
+
+// gateway is a process with connections, which its hubs write to.
+type gateway struct {
+	model   *model
+	machine *machine
+	hubs    []*hub
+}
+
+func newGateway(m *model, on *machine) *gateway {
+	g := &gateway{model: m, machine: on}
+	for i := range m.setup.Deployment.Cores {
+		h := &hub{gateway: g, index: i, thread: thread{machine: on, wake: m.wake}}
+		h.pace = newPace(m.setup.Deployment.FlushShare, m.setup.Deployment.Deadline)
+		h.grain = max(m.setup.Deployment.Deadline/(wheelSize/2), 100*time.Microsecond)
+		g.hubs = append(g.hubs, h)
+		m.after(time.Duration(i)*tickEvery/time.Duration(m.setup.Deployment.Cores), h.tick)
+	}
+	return g
+}
+
+func (g *gateway) cost(microseconds float64) time.Duration {
+	return us(microseconds * g.model.part.gateways.scale)
+}
+
+// hubAt spreads locations over the hubs, as gateways do: neighbouring cells
+// mostly meet.
+func (g *gateway) hubAt(e scenario.Entry) *hub {
+	m := world.DefaultShardMap()
+	cell, err := hex.Cell(e.Lat, e.Lng, m.CellResolution)
+	if err != nil {
+		return g.hubs[0]
+	}
+	place := uint64(0)
+	if e.Place != nil {
+		place = uint64(e.Place.Index) + 1
+	}
+	area := world.Parent(uint64(cell), m.CellResolution-2)
+	mixed := (place*0x9e3779b97f4a7c15 ^ area) * 0xff51afd7ed558ccd
+	return g.hubs[(mixed>>32)%uint64(len(g.hubs))]
+}
+
+// telling is what a message says to one client.
+type telling struct {
+	client *client
+	action *action
+}
+
+// message is what a batch says of a cell, to a hub of a gateway of the deployment.
+type message struct {
+	hub  *hub
+	tell []telling
+}
+
+// publish tells of a batch: a message for each cell to each gateway, and hub there,
+// with anybody who watches it.
+func (o *owner) publish(batch []*action) {
+	for i := 0; i < len(batch); {
+		// Actions of a cell next to each other: the order within a cell stays.
+		cell, same := batch[i].Cell, i+1
+		for j := same; j < len(batch); j++ {
+			if batch[j].Cell == cell && batch[j].Place == batch[i].Place {
+				batch[same], batch[j] = batch[j], batch[same]
+				same++
+			}
+		}
+		messages := o.model.messagesOf(batch[i:same])
+		if batch[i].stranger {
+			o.machine.work(o.route(len(messages)), func() {})
+			messages = nil
+		}
+		for _, msg := range messages {
+			o.send(msg)
+		}
+		i = same
+	}
+}
+
+func (m *model) messagesOf(batch []*action) (out []message) {
+	m.stamp++
+	for _, a := range batch {
+		for _, i := range a.expected {
+			c := &m.clients[i]
+			slot := int(c.gateway)*m.setup.Deployment.Cores + c.hub.index
+			if m.stamps[slot] != m.stamp {
+				m.stamps[slot], m.at[slot] = m.stamp, int32(len(out))
+				out = append(out, message{hub: c.hub})
+			}
+			msg := &out[m.at[slot]]
+			msg.tell = append(msg.tell, telling{c, a})
+		}
+	}
+	return out
+}
+
+func (o *owner) send(msg message) {
+	m := o.model
+	if m.measuring {
+		m.messages++
+	}
+	g := msg.hub.gateway
+	take := func() {
+		msg.hub.thread.post(g.cost(m.costs.Gateway.MessageUS), func() { msg.hub.take(msg.tell) })
+	}
+	if m.setup.Deployment.Together {
+		take()
+		return
+	}
+	o.machine.work(o.route(1), func() {
+		m.after(m.wake, func() { g.machine.work(g.cost(m.costs.Owner.RouteUS), take) })
+	})
+}
+
+const wheelSize = 64
+
+// hub writes to the connections of a part of the cells: one thread. Its timing is
+// that of package gateway/hub: clients wait in a wheel of short grains of time, the
+// earliest due first, and as long as all that waits can still be written in time.
+type hub struct {
+	gateway *gateway
+	index   int
+	thread  thread
+	pace    pace
+
+	grain    time.Duration
+	current  int64
+	occupied uint64
+	buckets  [wheelSize][]*client
+	entries  int
+	writing  int
+	resting  uint64 // number of the last timer; older ones do nothing
+}
+
+const tickEvery = 50 * time.Millisecond
+
+func (h *hub) tick() {
+	h.pace.tick(h.gateway.model.now)
+	h.gateway.model.after(tickEvery, h.tick)
+}
+
+// take makes those due who are told something.
+func (h *hub) take(tell []telling) {
+	now := h.gateway.model.now
+	for _, t := range tell {
+		t.client.pending = append(t.client.pending, t.action)
+		h.put(t.client, now, h.pace.due(now, t.action.came))
+	}
+	h.flushDue()
+}
+
+func (h *hub) put(c *client, now, due time.Duration) {
+	if h.entries == 0 {
+		h.current = int64(now / h.grain)
+	}
+	grain := min(max(int64(due/h.grain), h.current), h.current+wheelSize-1)
+	if c.queued && c.due <= grain {
+		return
+	}
+	c.queued, c.due = true, grain
+	i := grain % wheelSize
+	h.occupied |= 1 << i
+	h.buckets[i] = append(h.buckets[i], c)
+	h.entries++
+}
+
+// flushDue writes to all whose time has come, or rests until then.
+func (h *hub) flushDue() {
+	if h.writing > 0 {
+		return
+	}
+	m := h.gateway.model
+	for h.entries > 0 {
+		at := h.current % wheelSize
+		waiting := bits.RotateLeft64(h.occupied, -int(at))
+		grain := h.current + int64(bits.TrailingZeros64(waiting))
+		rest, work := time.Duration(1<<62), time.Duration(0)
+		for ; waiting != 0; waiting &= waiting - 1 {
+			g := h.current + int64(bits.TrailingZeros64(waiting))
+			work += time.Duration(len(h.buckets[g%wheelSize])) * 2 * h.pace.each
+			rest = min(rest, time.Duration(g)*h.grain-m.now-work)
+		}
+		if rest > 0 {
+			h.current = max(h.current, int64(m.now/h.grain))
+			h.resting++
+			number := h.resting
+			m.after(rest, func() {
+				if h.resting == number {
+					h.thread.post(0, h.flushDue)
+				}
+			})
+			return
+		}
+		if h.flush(grain) {
+			return
+		}
+	}
+}
+
+// flush writes to those of a grain; true if there are any.
+func (h *hub) flush(grain int64) bool {
+	i := grain % wheelSize
+	bucket, m := h.buckets[i], h.gateway.model
+	h.buckets[i] = nil
+	h.occupied &^= 1 << i
+	h.entries -= len(bucket)
+	began, late := m.now, m.now-time.Duration(grain+1)*h.grain
+	flushed := 0
+	for _, c := range bucket {
+		if c.queued && c.due == grain {
+			c.queued = false
+			flushed++
+			h.write(c)
+		}
+	}
+	if flushed == 0 {
+		return false
+	}
+	h.writing++
+	h.thread.post(0, func() {
+		h.writing--
+		h.pace.worked(flushed, m.now-began, late)
+		h.flushDue()
+	})
+	return true
+}
+
+// write is one system call.
+func (h *hub) write(c *client) {
+	m := h.gateway.model
+	costs := &m.costs.Gateway
+	pending := c.pending
+	c.pending = nil
+	if m.measuring {
+		m.writes++
+	}
+	n := float64(len(pending))
+	h.thread.post(h.gateway.cost(costs.WriteUS+n*costs.DeliveryUS), func() {
+		if m.generator == nil {
+			for _, a := range pending {
+				m.seen(a)
+			}
+			return
+		}
+		m.generator.post(us(m.costs.Generator.ReadUS+n*m.costs.Generator.DeliveryUS), func() {
+			for _, a := range pending {
+				m.seen(a)
+			}
+		})
+	})
+}

@@ -1,0 +1,291 @@
+package plan
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/loadtest/report"
+	"github.com/starling-vr/starling/loadtest/scenario"
+	"github.com/starling-vr/starling/world"
+)
+
+// Setup is what is simulated.
+type Setup struct {
+	Crowd      *scenario.Crowd // of Warmup+Duration at least
+	Scenario   *scenario.Scenario
+	Share      float64 // which the crowd is of the whole that Deployment serves; 0: 1
+	Costs      *Costs
+	Deployment Deployment
+	Warmup     time.Duration
+	Duration   time.Duration
+	Seed       uint64
+}
+
+// Result is what a simulation found. Rates are per second, of what was simulated.
+type Result struct {
+	Participants   int
+	Offered        float64
+	Refused        float64
+	Deliveries     float64 // expected
+	Commits        float64
+	Messages       float64 // of cells, to gateways
+	Writes         float64
+	MissRate       float64
+	ActionMissRate float64
+	Latency        *report.Histogram // microseconds, of received deliveries
+
+	// Shares of the cores in use; with Together all of one machine.
+	GatewayBusy, OwnerBusy, StoreBusy, GeneratorBusy float64
+	// Processor time of each, seconds per second.
+	GatewayCPU, OwnerCPU, StoreCPU, GeneratorCPU float64
+	RunSeconds                                   float64 // time that functions ran, seconds per second
+	Affected                                     float64 // mean of P(L)
+}
+
+// action is one under way.
+type action struct {
+	scenario.Action
+	invocation invoke.Invocation
+	came       time.Duration // at the gateway
+	expected   []int32
+	onTime     int32
+	counted    bool
+	stranger   bool // of another share of the crowd: it only takes time
+	shard      *shard
+}
+
+// client is a participant's connection.
+type client struct {
+	hub     *hub
+	gateway int32 // which of all in the deployment
+	pending []*action
+	queued  bool
+	due     int64
+}
+
+// model is a deployment at work.
+type model struct {
+	simulation
+	setup  *Setup
+	costs  *Costs
+	part   part
+	random *rand.Rand
+	wake   time.Duration
+
+	machines  []*machine
+	gateways  []*gateway
+	owners    []*owner
+	stores    []*store
+	generator *thread // nil: somewhere else, and not counted
+	clients   []client
+	shards    map[world.ShardID]*shard
+
+	stamps []uint32 // of the deployment's gateways and their hubs
+	at     []int32
+	stamp  uint32
+
+	result             Result
+	expected, received int64
+	onTime             int64
+	actions, missed    int64
+	refused            int64
+	commits, messages  int64
+	writes             int64
+	measuring          bool
+}
+
+// Simulate lets the crowd act on the deployment.
+func Simulate(setup Setup) (*Result, error) {
+	if err := setup.Deployment.complete(); err != nil {
+		return nil, err
+	}
+	if setup.Share == 0 {
+		setup.Share = 1
+	}
+	m := &model{
+		setup: &setup, costs: setup.Costs, part: setup.Deployment.of(setup.Share),
+		random: rand.New(rand.NewPCG(setup.Seed, 0x706c616e)), wake: us(setup.Costs.WakeUS),
+		shards: make(map[world.ShardID]*shard),
+	}
+	m.result.Latency = report.NewHistogram()
+	m.build()
+	m.after(0, m.feed)
+	m.run(setup.Warmup)
+	before := m.usage()
+	m.measuring = true
+	m.run(setup.Warmup + setup.Duration)
+	after := m.usage()
+	m.measuring = false
+	m.run(setup.Warmup + setup.Duration + time.Second)
+	m.fill(before, after)
+	return &m.result, nil
+}
+
+func (m *model) newMachine(cores int) *machine {
+	made := &machine{sim: &m.simulation, cores: cores}
+	m.machines = append(m.machines, made)
+	return made
+}
+
+func (m *model) build() {
+	d := &m.setup.Deployment
+	var shared *machine
+	on := func(cores int) *machine {
+		if !d.Together {
+			return m.newMachine(cores)
+		}
+		if shared == nil {
+			shared = m.newMachine(cores)
+		}
+		return shared
+	}
+	for range m.part.stores.count {
+		m.stores = append(m.stores, &store{model: m, machine: on(1)})
+	}
+	if d.Together {
+		shared.cores = d.Cores
+	}
+	for range m.part.owners.count {
+		m.owners = append(m.owners, newOwner(m, on(d.Cores)))
+	}
+	for range m.part.gateways.count {
+		m.gateways = append(m.gateways, newGateway(m, on(d.Cores)))
+	}
+	if d.Together {
+		m.generator = &thread{machine: shared, wake: m.wake}
+	}
+	m.clients = make([]client, m.setup.Crowd.Participants())
+	for i := range m.clients {
+		c := &m.clients[i]
+		c.gateway = int32(m.random.IntN(d.Gateways))
+		e := m.setup.Crowd.Entry(i)
+		c.hub = m.gateways[int(c.gateway)%len(m.gateways)].hubAt(e)
+	}
+	m.stamps = make([]uint32, d.Gateways*d.Cores)
+	m.at = make([]int32, d.Gateways*d.Cores)
+}
+
+// feed brings the crowd's next action at its time.
+func (m *model) feed() {
+	next, ok := m.setup.Crowd.Next()
+	if !ok {
+		return
+	}
+	m.after(next.Due-m.now, func() {
+		a := &action{Action: next}
+		expected, _ := m.setup.Crowd.Affected(&a.Action)
+		a.expected = append([]int32(nil), expected...)
+		if a.counted = m.measuring; a.counted {
+			m.actions++
+			m.expected += int64(len(expected))
+		}
+		if m.generator != nil {
+			m.generator.post(us(m.costs.Generator.ActionUS), func() { m.arrive(a) })
+		} else {
+			m.arrive(a)
+		}
+		m.feed()
+	})
+}
+
+// arrive is when an action comes in at its gateway's socket.
+func (m *model) arrive(a *action) {
+	g := m.clients[a.Participant].hub.gateway
+	m.after(m.wake, func() {
+		a.came = m.now
+		g.machine.work(g.cost(m.costs.Gateway.ActionUS), func() { m.route(g, a) })
+	})
+}
+
+// route hands an action to the owner of its shard.
+func (m *model) route(g *gateway, a *action) {
+	a.shard = m.shardOf(a)
+	o := a.shard.owner
+	if m.setup.Deployment.Together {
+		o.submit(a)
+		return
+	}
+	g.machine.work(g.cost(m.costs.Owner.RouteUS), func() {
+		m.after(m.wake, func() {
+			o.machine.work(o.route(1), func() { o.submit(a) })
+		})
+	})
+}
+
+func (m *model) shardOf(a *action) *shard {
+	id := m.setup.Crowd.Shard(a.Place, a.Cell)
+	s := m.shards[id]
+	if s == nil {
+		o := m.owners[m.random.IntN(len(m.owners))]
+		s = &shard{owner: o, store: m.stores[m.random.IntN(len(m.stores))]}
+		s.key = o.keys.Open(s)
+		m.shards[id] = s
+	}
+	return s
+}
+
+// seen is when a participant has an update.
+func (m *model) seen(a *action) {
+	if !a.counted {
+		return
+	}
+	took := m.now - a.Due
+	m.result.Latency.RecordDuration(took)
+	m.received++
+	if took <= m.setup.Deployment.Deadline {
+		m.onTime++
+		a.onTime++
+		if int(a.onTime) == len(a.expected) {
+			m.missed--
+		}
+	}
+}
+
+// used is what was spent until an instant.
+type used struct{ gateways, owners, stores, generator, runs time.Duration }
+
+func (m *model) usage() (u used) {
+	for _, g := range m.gateways {
+		u.gateways += g.machine.spent
+	}
+	for _, o := range m.owners {
+		u.owners += o.machine.spent
+		u.runs += o.ran
+	}
+	for _, s := range m.stores {
+		u.stores += s.spent
+	}
+	if m.generator != nil {
+		u.generator = m.generator.spent
+	}
+	return u
+}
+
+func (m *model) fill(from, to used) {
+	r, seconds := &m.result, m.setup.Duration.Seconds()
+	rate := func(n int64) float64 { return float64(n) / seconds }
+	r.Participants = len(m.clients)
+	r.Offered, r.Refused, r.Deliveries = rate(m.actions), rate(m.refused), rate(m.expected)
+	r.Commits, r.Messages, r.Writes = rate(m.commits), rate(m.messages), rate(m.writes)
+	r.MissRate = 1 - float64(m.onTime)/math.Max(1, float64(m.expected))
+	r.ActionMissRate = float64(m.missed+m.actions) / math.Max(1, float64(m.actions))
+	r.Affected = float64(m.expected) / math.Max(1, float64(m.actions))
+	r.RunSeconds = (to.runs - from.runs).Seconds() / seconds
+	r.GatewayCPU = (to.gateways - from.gateways).Seconds() / seconds
+	r.OwnerCPU = (to.owners - from.owners).Seconds() / seconds
+	r.StoreCPU = (to.stores - from.stores).Seconds() / seconds
+	r.GeneratorCPU = (to.generator - from.generator).Seconds() / seconds
+	cores := float64(m.setup.Deployment.Cores)
+	if m.setup.Deployment.Together {
+		r.GatewayBusy = r.GatewayCPU / cores
+		r.OwnerBusy, r.StoreBusy, r.GeneratorBusy = r.GatewayBusy, r.StoreCPU/cores, r.GeneratorCPU/cores
+		r.GatewayCPU -= r.StoreCPU + r.GeneratorCPU
+		r.OwnerCPU = 0 // one process
+		return
+	}
+	r.GatewayBusy = r.GatewayCPU / (cores * float64(len(m.gateways)))
+	r.OwnerBusy = r.OwnerCPU / (cores * float64(len(m.owners)))
+	r.StoreBusy = r.StoreCPU / float64(len(m.stores))
+}

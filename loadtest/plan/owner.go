@@ -1,0 +1,279 @@
+package plan
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-vr/starling/actions"
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/loadtest/scenario"
+)
+
+// owner is a process that runs shards: the scheduler's policy and so many workers.
+type owner struct {
+	model    *model
+	machine  *machine
+	policy   *invoke.Policy
+	keys     *invoke.Keys
+	deployed [scenario.Work + 1]*invoke.Function
+	idle     int
+	ran      time.Duration
+}
+
+// shard is a shard that is served.
+type shard struct {
+	owner    *owner
+	store    *store
+	key      *invoke.Key
+	open     []*action
+	others   []*shard // those of other shares of the crowd that are like it
+	inFlight bool
+}
+
+// start is the instant of the policy's clock at which a simulation begins: an
+// Instant is never zero.
+const start = invoke.Instant(time.Hour)
+
+func (m *model) instant() invoke.Instant { return start.Add(m.now) }
+
+func newOwner(m *model, on *machine) *owner {
+	workers := m.setup.Deployment.Cores
+	o := &owner{model: m, machine: on, idle: workers}
+	o.policy = invoke.NewPolicy(invoke.Config{Workers: workers, Random: rand.NewPCG(m.setup.Seed, 1)}, start)
+	o.keys = o.policy.Keys("shards", invoke.KeyOptions{})
+	registry := actions.NewRegistry()
+	for f := range o.deployed {
+		name := scenario.Function(f).String()
+		contract, ok := registry.Contract(name, workers)
+		if !ok { // a function of the game's own
+			contract = invoke.Contract{Deadline: actions.DefaultDeadline}
+		}
+		deployed, err := o.policy.Deploy(start, invoke.Spec{Name: name, Contract: contract, Keys: o.keys})
+		if err != nil {
+			// What does not fit beside the others runs as best effort, as a game's would.
+			deployed, err = o.policy.Deploy(start, invoke.Spec{Name: name, Contract: invoke.Contract{Deadline: actions.DefaultDeadline}, Keys: o.keys})
+			if err != nil {
+				panic(err) // best effort is always admitted
+			}
+		}
+		o.deployed[f] = deployed
+	}
+	return o
+}
+
+// cost is what something takes here, where the simulated owners have more or less
+// to do than those of the deployment.
+func (o *owner) cost(microseconds float64) time.Duration {
+	return us(microseconds * o.model.part.owners.scale)
+}
+
+// submit queues an action, and stands in for those that other shares of the crowd
+// send meanwhile.
+func (o *owner) submit(a *action) {
+	o.queue(a)
+	for range o.model.poisson(o.model.part.owners.others) {
+		other := &action{Action: a.Action, expected: a.expected, stranger: true, shard: o.model.strangeShard(a.shard)}
+		other.Participant = -1
+		o.model.after(time.Duration(o.model.random.Int64N(int64(meanwhile))), func() {
+			other.came = o.model.now
+			o.machine.work(o.route(1), func() { o.queue(other) })
+		})
+	}
+}
+
+// route is what taking in or sending so many messages costs, where that is done by
+// a process of its own.
+func (o *owner) route(messages int) time.Duration {
+	if o.model.setup.Deployment.Together {
+		return 0
+	}
+	return o.cost(o.model.costs.Owner.RouteUS * float64(messages))
+}
+
+// meanwhile is the time over which the work for other shares is spread that stands
+// beside a piece of work for this one.
+const meanwhile = time.Second
+
+// poisson draws from a distribution with this mean.
+func (m *model) poisson(mean float64) (n int) {
+	if mean <= 0 {
+		return 0
+	}
+	for sum := m.random.ExpFloat64(); sum < mean; sum += m.random.ExpFloat64() {
+		n++
+	}
+	return n
+}
+
+// strangeShard gives a shard of another share, like one of this.
+func (m *model) strangeShard(like *shard) *shard {
+	most := int(math.Ceil(m.part.owners.others))
+	i := m.random.IntN(most)
+	for len(like.others) <= i {
+		other := &shard{owner: like.owner, store: like.store}
+		other.key = like.owner.keys.Open(other)
+		like.others = append(like.others, other)
+	}
+	return like.others[i]
+}
+
+func (o *owner) queue(a *action) {
+	a.invocation = invoke.Invocation{Key: a.shard.key, Sender: uint64(a.Participant) + 1, Payload: a, Arrived: start.Add(a.came)}
+	if o.policy.Submit(o.model.instant(), o.deployed[a.Function], &a.invocation) != nil {
+		o.model.refuse(a)
+		return
+	}
+	o.wakeOne()
+}
+
+func (m *model) refuse(a *action) {
+	if a.counted {
+		m.refused++
+	}
+}
+
+func (o *owner) wakeOne() {
+	if o.idle > 0 && o.policy.Runnable() > 0 {
+		o.idle--
+		o.model.after(o.model.wake, o.take)
+	}
+}
+
+// take gives a worker something to do.
+func (o *owner) take() {
+	run := new(invoke.Run)
+	if !o.policy.Take(o.model.instant(), run) {
+		o.idle++
+		return
+	}
+	o.wakeOne()
+	o.carryOut(run, 0, o.model.now+sliceOfWorker)
+}
+
+// sliceOfWorker is Config.Slice's default.
+const sliceOfWorker = 250 * time.Microsecond
+
+// carryOut does item i of a run, and what follows.
+func (o *owner) carryOut(run *invoke.Run, i int, until time.Duration) {
+	if i == len(run.Items) || i > 0 && o.model.now >= until {
+		if run.Key != nil {
+			run.Key.Value().(*shard).seal()
+		}
+		o.policy.Finished(o.model.instant(), run, i)
+		o.take()
+		return
+	}
+	run.Recheck(o.model.instant(), i)
+	item := &run.Items[i]
+	a := item.Invocation.Payload.(*action)
+	if item.Refusal != nil {
+		o.model.refuse(a)
+		o.carryOut(run, i+1, until)
+		return
+	}
+	item.Started = o.model.instant()
+	cost := o.cost(o.model.costs.Owner.ActionUS)
+	if w := &o.model.setup.Scenario.Work; a.Function == scenario.Work {
+		cost += time.Duration(w.Base) + time.Duration(len(a.expected))*time.Duration(w.PerNeighbour)
+	}
+	o.ran += cost
+	o.machine.work(cost, func() {
+		item.Ended = o.model.instant()
+		a.shard.open = append(a.shard.open, a)
+		o.carryOut(run, i+1, until)
+	})
+}
+
+// seal makes a batch of what ran, unless one is in flight.
+func (s *shard) seal() {
+	if s.inFlight || len(s.open) == 0 {
+		return
+	}
+	batch := s.open
+	s.open, s.inFlight = nil, true
+	o, m := s.owner, s.owner.model
+	if m.measuring && !batch[0].stranger {
+		m.commits++
+	}
+	half := o.cost(m.costs.Owner.CommitUS / 2)
+	m.after(m.wake, func() {
+		o.machine.work(half, func() {
+			s.store.take(len(batch), func() {
+				m.after(m.wake, func() {
+					o.machine.work(half, func() {
+						o.publish(batch)
+						s.inFlight = false
+						s.seal()
+					})
+				})
+			})
+		})
+	})
+}
+
+// store takes appends: all that wait at once, then it waits for the disk, then
+// it answers, as Redis does with appendfsync always.
+type store struct {
+	model   *model
+	machine *machine
+	busy    bool
+	waiting []appended
+	spent   time.Duration
+}
+
+type appended struct {
+	actions int
+	then    func()
+}
+
+// take appends a batch, and stands in for those of other shares of the crowd that
+// the owners do not stand in for.
+func (s *store) take(actions int, then func()) {
+	s.append(actions, then)
+	p := &s.model.part
+	for range s.model.poisson((1+p.stores.others)/(1+p.owners.others) - 1) {
+		s.model.after(time.Duration(s.model.random.Int64N(int64(meanwhile))), func() { s.append(actions, func() {}) })
+	}
+}
+
+func (s *store) append(actions int, then func()) {
+	s.waiting = append(s.waiting, appended{actions, then})
+	if !s.busy {
+		s.busy = true
+		s.model.after(s.model.wake, s.turn)
+	}
+}
+
+func (s *store) turn() {
+	taken, m := s.waiting, s.model
+	s.waiting = nil
+	if len(taken) == 0 {
+		s.busy = false
+		return
+	}
+	cost := time.Duration(0)
+	for _, a := range taken {
+		cost += us((m.costs.Storage.AppendUS + float64(a.actions)*m.costs.Storage.ActionUS) * m.part.stores.scale)
+	}
+	s.spent += cost
+	s.machine.work(cost, func() {
+		m.after(m.syncTime(), func() {
+			for _, a := range taken {
+				m.after(us(m.costs.Storage.ReplicaUS), a.then)
+			}
+			s.turn()
+		})
+	})
+}
+
+// syncTime is log-normal.
+func (m *model) syncTime() time.Duration {
+	c := &m.costs.Storage
+	if c.SyncUS == 0 {
+		return 0
+	}
+	const normalP99 = 2.326
+	sigma := math.Log(math.Max(1, c.SyncP99US/c.SyncUS)) / normalP99
+	return us(c.SyncUS * math.Exp(sigma*m.random.NormFloat64()))
+}
