@@ -70,7 +70,7 @@ func TestDevKeepsItsWorldInADirectory(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "world")
 	p, url, key := dev(t, "--data", directory)
 	spawner := join(t, url, mint(t, key, "spawner"), starling.Options{})
-	out, err := spawner.Spawn(within(t, 20*time.Second), "ball", &starlingv1.Pose{Position: starling.Geographic(25.0339, 121.5645, 0)}, nil)
+	out, err := spawner.Spawn(within(t, time.Minute), "ball", &starlingv1.Pose{Position: starling.Geographic(25.0339, 121.5645, 0)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

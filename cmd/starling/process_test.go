@@ -167,7 +167,7 @@ func run(in string, arguments ...string) (string, error) {
 	cmd.SetArgs(arguments)
 	cmd.SetOut(&out)
 	cmd.SetIn(strings.NewReader(in))
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err := cmd.ExecuteContext(ctx)
 	return out.String(), err
@@ -181,7 +181,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 
 func fetch(t *testing.T, url string) (status int, body string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(within(t, 10*time.Second), http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(within(t, time.Minute), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func tryJoin(t *testing.T, url, token string, o starling.Options) (*starling.Cli
 	o.Ring = 1
 	o.Dialer = &websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	url = "ws" + strings.TrimPrefix(strings.TrimSuffix(url, "/"), "http") + server.Endpoint
-	c, err := starling.Dial(within(t, 20*time.Second), url, o)
+	c, err := starling.Dial(within(t, time.Minute), url, o)
 	if err == nil {
 		t.Cleanup(func() {
 			_ = c.Close()
@@ -253,7 +253,7 @@ func tryJoin(t *testing.T, url, token string, o starling.Options) (*starling.Cli
 // spoken says one thing and waits until it is acknowledged.
 func spoken(t *testing.T, c *starling.Client, text string) {
 	t.Helper()
-	if _, err := c.Speak(within(t, 20*time.Second), text); err != nil {
+	if _, err := c.Speak(within(t, time.Minute), text); err != nil {
 		t.Errorf("saying %q: %v", text, err)
 	}
 }

@@ -24,7 +24,7 @@ func steady(t *testing.T, c *starling.Client) (stop func() int) {
 	done := 0
 	acting.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
-			if _, err := c.Speak(within(t, 20*time.Second), fmt.Sprint("word ", i)); err != nil {
+			if _, err := c.Speak(within(t, time.Minute), fmt.Sprint("word ", i)); err != nil {
 				t.Errorf("action %d: %v", i, err)
 				return
 			}

@@ -15,6 +15,7 @@ import (
 // Report is what one run showed.
 type Report struct {
 	Scenario     string
+	Bus          string // bus.kind
 	Seed         uint64
 	Folder       string // logs of the processes, and histories, if they were kept
 	Participants int
@@ -88,8 +89,8 @@ func (s Spread) String() string {
 
 // String is the line of a run. Spreads are least/median/most (count).
 func (r *Report) String() string {
-	line := fmt.Sprintf("%s seed=%d participants=%d rate=%.0f/s sent=%d applied=%d refused=%d unknown=%d skipped=%d in-flight=%d crossing=%.1f%% (cells %d shards %d forwarded %d of %d) longest-wait=%dms stall=%dms reconnects=%d gaps=%d",
-		r.Scenario, r.Seed, r.Participants, r.Rate, r.Sent, r.Applied, r.Refused, r.Unknown, r.Skipped, r.InFlight, 100*r.Crossing.Share(),
+	line := fmt.Sprintf("%s seed=%d bus=%s participants=%d rate=%.0f/s sent=%d applied=%d refused=%d unknown=%d skipped=%d in-flight=%d crossing=%.1f%% (cells %d shards %d forwarded %d of %d) longest-wait=%dms stall=%dms reconnects=%d gaps=%d",
+		r.Scenario, r.Seed, r.Bus, r.Participants, r.Rate, r.Sent, r.Applied, r.Refused, r.Unknown, r.Skipped, r.InFlight, 100*r.Crossing.Share(),
 		r.Crossing.Cells, r.Crossing.Shards, r.Crossing.Forwarded, r.Crossing.Actions, r.LongestWait.Milliseconds(), r.Stall.Milliseconds(), r.Reconnects, r.Gaps)
 	if len(r.Closes) > 0 {
 		line += fmt.Sprintf(" closes=%v lost-sessions=%d", r.Closes, r.LostSessions)
@@ -109,6 +110,10 @@ func (r *Report) String() string {
 	}
 	return line
 }
+
+// TakeOverLimit is within what time a shard of a lost owner must be served
+// again. Each standstill of this machine may delay each of the steps to that.
+func (r *Report) TakeOverLimit() time.Duration { return 3*time.Second + 10*r.Stall }
 
 // Summary gives the first violations.
 func (r *Report) Summary(most int) string {

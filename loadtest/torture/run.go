@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/starling-vr/starling/loadtest/check"
@@ -21,6 +22,7 @@ type Options struct {
 	Folder  string // for the processes' logs, and for the histories of a run that failed; "" makes a temporary one
 	Players int    // default 400
 	Rate    float64
+	Bus     string        // bus.kind of the processes; default direct
 	Slow    time.Duration // what clients that waited longer lived through is told; default 500 ms
 }
 
@@ -47,8 +49,8 @@ type Run struct {
 }
 
 const (
-	runTime     = 100 * time.Second
-	settleTime  = 30 * time.Second
+	runTime     = 4 * time.Minute // and no run takes so long but on a machine that hardly moves
+	settleTime  = time.Minute
 	quietTime   = 2 * time.Second // that the logs stand still: digests pass and gaps are repaired within 1 s
 	recoverTime = 1500 * time.Millisecond
 )
@@ -61,6 +63,9 @@ func Execute(ctx context.Context, s Scenario, o Options) (*Report, error) {
 	}
 	if o.Rate == 0 {
 		o.Rate = 2.5
+	}
+	if o.Bus == "" {
+		o.Bus = "direct"
 	}
 	if o.Slow == 0 {
 		o.Slow = 500 * time.Millisecond
@@ -75,7 +80,8 @@ func Execute(ctx context.Context, s Scenario, o Options) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
 	r := &Run{Scenario: s, options: o, Random: rand.New(rand.NewPCG(o.Seed, 0x7a11))}
-	r.Report = Report{Scenario: s.Name, Seed: o.Seed, Folder: o.Folder}
+	r.Scenario.Shape.Settings = append(slices.Clone(s.Shape.Settings), "bus.kind="+o.Bus)
+	r.Report = Report{Scenario: s.Name, Bus: o.Bus, Seed: o.Seed, Folder: o.Folder}
 	err := r.run(ctx)
 	if own && err == nil && len(r.Report.Violations) == 0 {
 		r.Report.Folder = ""
@@ -125,7 +131,7 @@ func (r *Run) play(ctx context.Context) error {
 		return ctx.Err()
 	}
 	r.Report.Rate = float64(r.Players.Sent.Load()) / time.Since(began).Seconds()
-	r.Report.InFlight = r.Players.InFlight()
+	r.busy(ctx)
 	fault := time.Now()
 	r.Report.Warm = fault.Sub(began)
 	if r.Scenario.Fault != nil {

@@ -13,12 +13,11 @@ import (
 
 // Times that faults last.
 const (
-	pausedFor     = 3 * time.Second // twice what a lease lives
-	cutFor        = 2 * time.Second
-	redisAwayFor  = time.Second
-	takeOverLimit = 3 * time.Second
-	shortResume   = 5 * time.Second
-	longResume    = 20 * time.Second
+	pausedFor    = 3 * time.Second // twice what a lease lives
+	cutFor       = 2 * time.Second
+	redisAwayFor = time.Second
+	shortResume  = 5 * time.Second
+	longResume   = 20 * time.Second
 )
 
 // shape is what most faults are done to.
@@ -71,12 +70,24 @@ func nothing(ctx context.Context, _ *Run) error {
 	return nil
 }
 
+// busy waits for an instant at which somebody waits for an outcome: now, nearly
+// always.
+func (r *Run) busy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for {
+		if r.Report.InFlight = r.Players.InFlight(); r.Report.InFlight > 0 || !pause(ctx, time.Millisecond) {
+			return
+		}
+	}
+}
+
 func ownerKilled(ctx context.Context, r *Run) error {
 	victim, held, err := r.anOwner(ctx)
 	if err != nil {
 		return err
 	}
-	r.Report.InFlight = r.Players.InFlight()
+	r.busy(ctx)
 	killed := time.Now()
 	if err := victim.Kill(); err != nil {
 		return err
@@ -90,7 +101,7 @@ func ownerKilled(ctx context.Context, r *Run) error {
 // takenOver watches until others have committed something to the shards that a
 // process held and that have players: whose loss somebody notices.
 func (r *Run) takenOver(ctx context.Context, victim *Process, held map[world.ShardID]world.Holder, since time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, takeOverLimit+7*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	players := r.Players.shards()
 	open := make(map[world.ShardID]world.Holder, len(held))
@@ -135,7 +146,7 @@ func ownerPaused(ctx context.Context, r *Run) error {
 	if err != nil {
 		return err
 	}
-	r.Report.InFlight = r.Players.InFlight()
+	r.busy(ctx)
 	stopped := time.Now()
 	if err := victim.Pause(); err != nil {
 		return err
@@ -228,7 +239,7 @@ func masterKilled(ctx context.Context, r *Run) error {
 	if err != nil {
 		return err
 	}
-	r.Report.InFlight = r.Players.InFlight()
+	r.busy(ctx)
 	if err := victim.Kill(); err != nil {
 		return err
 	}
@@ -258,7 +269,7 @@ func linkCut(ctx context.Context, r *Run) error {
 func rollingRestart(ctx context.Context, r *Run) error {
 	for _, i := range r.Random.Perm(len(r.Cluster.Processes())) {
 		p := r.Cluster.Processes()[i]
-		stop, cancel := context.WithTimeout(ctx, 15*time.Second)
+		stop, cancel := context.WithTimeout(ctx, 30*time.Second)
 		err := p.Terminate(stop)
 		cancel()
 		if err != nil {
@@ -280,12 +291,12 @@ func ownerDrained(ctx context.Context, r *Run) error {
 	if other == victim {
 		other = r.Cluster.Owners[1]
 	}
-	r.Report.InFlight = r.Players.InFlight()
+	r.busy(ctx)
 	asked := time.Now()
 	if _, err := r.Cluster.Command(ctx, "shards", "drain", victim.Name, "--peer", other.Peer); err != nil {
 		return err
 	}
-	bound, cancel := context.WithTimeout(ctx, 15*time.Second)
+	bound, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	err = poll(bound, victim.Name+" to hand everything over", func() (bool, error) {
 		held, err = r.Cluster.HeldBy(ctx, victim)
