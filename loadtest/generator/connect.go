@@ -119,7 +119,7 @@ func (l *loop) welcomed(c *client, body []byte, now int64) error {
 	c.stage = settling
 	c.broken = false
 	l.present++
-	if c.entry.Thing && c.thing == 0 && c.find(0) < 0 && !c.spawning() {
+	if c.entry.Thing && c.thing == 0 && !c.spawning() {
 		c.queue = append([]act{{sequence: -1, function: spawn, target: -1}}, c.queue...)
 	}
 	l.pump(c, now)
