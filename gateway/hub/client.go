@@ -37,6 +37,7 @@ type Client struct {
 	full      bool  // the socket takes nothing
 	fullSince time.Time
 	gone      bool
+	opening   bool // not welcomed yet: see holdWelcome
 }
 
 // privateMessage is for one client alone: an outcome or another message.
@@ -133,6 +134,9 @@ func (h *Hub) adopt(c *Client, known []knownCell) {
 	h.clients[c] = struct{}{}
 	h.avatars[c.avatar] = c
 	h.leastBudget = h.leastBudget.AtMost(c.budget)
+	if c.opening {
+		h.holdWelcome(c, time.Now())
+	}
 	c.unwatched = append(c.unwatched, known...)
 	h.reinterest(c)
 	if c.pendingAnything() {
@@ -170,6 +174,7 @@ func (h *Hub) release(c *Client) (known []knownCell) {
 	}
 	c.watches, c.home = nil, nil
 	delete(h.clients, c)
+	delete(h.opening, c)
 	if h.avatars[c.avatar] == c {
 		delete(h.avatars, c.avatar)
 	}

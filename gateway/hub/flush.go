@@ -82,6 +82,9 @@ func (h *Hub) flush(c *Client, now time.Time) bool {
 		return false
 	}
 	c.queued = false
+	if h.awaitsCell(c, now) {
+		return false
+	}
 	h.gather(c, now)
 	if len(h.out.buffers) == 0 {
 		if c.viewers > 0 {

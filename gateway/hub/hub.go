@@ -23,6 +23,7 @@ type Hub struct {
 	cells    map[cellKey]*cell
 	byShard  map[world.ShardID]map[*cell]struct{}
 	clients  map[*Client]struct{}
+	opening  map[*Client]time.Time // who is not welcomed yet, and until when that waits
 	avatars  map[world.EntityID]*Client
 	recount  map[cellKey]struct{} // cells whose number of watchers changed
 	requests map[uint64]*cell
@@ -75,7 +76,7 @@ func newHub(s *Hubs, index int) *Hub {
 		hubs: s, index: index, metrics: s.metrics,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 		cells: make(map[cellKey]*cell), byShard: make(map[world.ShardID]map[*cell]struct{}),
-		clients: make(map[*Client]struct{}), avatars: make(map[world.EntityID]*Client),
+		clients: make(map[*Client]struct{}), opening: make(map[*Client]time.Time), avatars: make(map[world.EntityID]*Client),
 		recount: make(map[cellKey]struct{}), requests: make(map[uint64]*cell),
 		crowds: make(map[*crowd]struct{}), squeeze: squeeze{1},
 		wheel: newWheel(time.Now(), s.config.Deadline), pace: newPace(s.config.FlushShare, s.config.Deadline),
@@ -205,6 +206,7 @@ func (h *Hub) private(p privateMessage) {
 // tick runs each tickEvery.
 func (h *Hub) tick(ticks int, now time.Time) {
 	h.pace.tick(now)
+	h.welcomeLate(now)
 	for _, c := range h.cells {
 		if !c.retryAt.IsZero() && !now.Before(c.retryAt) {
 			c.retryAt = time.Time{}

@@ -222,10 +222,6 @@ func TestBaselineThenFramesEncodedOnce(t *testing.T) {
 	here := cellAt(1)
 	_, one := b.join(1, here, 0)
 	_, two := b.join(2, here, 0)
-	if got := one.messages(t); len(got) != 1 || got[0].GetWelcome() == nil {
-		t.Fatalf("first %v", got)
-	}
-	two.messages(t)
 	b.confirm()
 	b.answer(here, 10, stateStep(1, starlingv1.Change_PRESENT, 3))
 	for _, ws := range []*fakeConn{one, two} {
@@ -366,6 +362,8 @@ func TestStallWithoutChangesCostsNothing(t *testing.T) {
 func TestSlowReaderIsClosed(t *testing.T) {
 	b := newBench(t, 1)
 	c, ws := b.join(1, cellAt(1), 0)
+	b.confirm()
+	b.answer(cellAt(1), 1)
 	ws.room, ws.last = 0, time.Now()
 	c.Outcome(&starlingv1.Outcome{Number: 1})
 	b.turn()

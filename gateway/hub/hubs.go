@@ -122,6 +122,7 @@ func (c *Client) Begin(welcome *starlingv1.ServerMessage) {
 	h := c.hub.Load() // nothing moves it before it is adopted
 	h.call(func() {
 		if !c.gone {
+			h.holdWelcome(c, time.Now())
 			h.private(privateMessage{client: c, message: welcome})
 			h.adopt(c, nil)
 		}
