@@ -25,7 +25,7 @@ func sample(seed uint64, rate, heat float64) Run {
 	h := &r.Histograms
 	h.LatencyUS, h.OutcomeUS, h.GapUS, h.LagUS, h.Affected, h.RefusedPPM = NewHistogram(), NewHistogram(), NewHistogram(), NewHistogram(), NewHistogram(), NewHistogram()
 	server := Server{RSSStartBytes: 180 << 20, RSSBytes: 236 << 20}
-	storeCPU, used, reserved, others := 3.1, 0.0052, 0.61, 0.4
+	storeCPU, used, reserved, others := 0.1, 0.0052, 0.61, 0.4
 	server.StoreCPUS, r.UsedGBS, r.ReservedGBS, r.Machine.OthersCPUS = &storeCPU, &used, &reserved, &others
 	byAffected := map[int]*Work{}
 	for second := range int(r.DurationS) {
