@@ -80,21 +80,16 @@ func TestAShardThatWasLoadingWhenTheLeaseWasLostIsClaimedAnew(t *testing.T) {
 	release := faulty.Hold(logtest.Snapshot)
 	defer release()
 	b.Serve(id)
-	claimed := func(epoch uint32) func() bool {
-		return func() bool {
-			holder, err := store.Tail(context.Background(), id)
-			return err == nil && holder.Epoch == epoch
-		}
-	}
-	waitFor(t, "the claim", claimed(1))
+	waitFor(t, "the claim", func() bool { return epochOf(t, store, id) != 0 })
+	first := epochOf(t, store, id)
 	if _, err := store.Claim(context.Background(), id, "owner-2", 99, 0); err != nil {
 		t.Fatal(err)
 	}
 	b.Verify(func() {})
 	release()
 	b.read(t, id, cell)
-	if got := b.edge.images[b.next].Epoch; got != 3 {
-		t.Errorf("the reading is of epoch %d, want 3", got)
+	if got := b.edge.images[b.next].Epoch; got != first+2 {
+		t.Errorf("the reading is of epoch %d, want %d", got, first+2)
 	}
 }
 

@@ -88,7 +88,8 @@ func (s *served) calling() (context.Context, context.CancelFunc) {
 
 // claim makes this process the shard's owner and loads the shard.
 func (s *served) claim() (*shard.Shard, error) {
-	if err := s.askHolder(); err != nil {
+	atLeast, err := s.askHolder()
+	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -97,7 +98,7 @@ func (s *served) claim() (*shard.Shard, error) {
 	ctx, cancel := s.calling()
 	defer cancel()
 	log := s.host.options.Log
-	tail, err := log.Claim(ctx, s.id, s.host.options.Node, s.host.newID(), 0)
+	tail, err := log.Claim(ctx, s.id, s.host.options.Node, s.host.newID(), atLeast)
 	if err != nil {
 		return nil, err
 	}
@@ -184,32 +185,36 @@ func (s *served) answerEmpty() {
 
 var errHeld = errors.New("another live owner holds the shard")
 
-// askHolder asks who holds the shard to let it go, if that is alive.
-func (s *served) askHolder() error {
+// askHolder asks who holds the shard to let it go, if that is alive. The claim is
+// to be above the epoch that it gives.
+func (s *served) askHolder() (atLeast uint32, err error) {
 	ctx, cancel := s.calling()
 	defer cancel()
 	holder, err := s.host.options.Log.Tail(ctx, s.id)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.before = holder.Tail
 	if s.id.IsPlace() && holder.Epoch == 0 && !s.hasParcel() {
-		return errNeverMade
+		return 0, errNeverMade
+	}
+	if holder.Epoch == 0 {
+		return world.FirstEpoch(s.host.options.Clock()), nil
 	}
 	assignment := s.host.options.Assignment
 	if holder.Owner == "" || holder.Owner == s.host.options.Node || !assignment.Alive(holder.Owner) {
-		return nil
+		return 0, nil
 	}
 	released := make(chan bool, 1)
 	assignment.RequestRelease(holder.Owner, s.id, func(ok bool) { released <- ok })
 	select {
 	case ok := <-released:
 		if !ok && assignment.Alive(holder.Owner) {
-			return fmt.Errorf("%w: %s", errHeld, holder.Owner)
+			return 0, fmt.Errorf("%w: %s", errHeld, holder.Owner)
 		}
-		return nil
+		return 0, nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %s does not answer", errHeld, holder.Owner)
+		return 0, fmt.Errorf("%w: %s does not answer", errHeld, holder.Owner)
 	}
 }
 

@@ -2,6 +2,7 @@ package actions_test
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -49,7 +50,7 @@ func TestAShardIsLoadedAtTheInstantItIsFree(t *testing.T) {
 					t.Fatal(err)
 				}
 				scheduler := invoke.New(invoke.Config{Workers: 1})
-				h, err := actions.NewHost(actions.Options{Node: "owner-1", Log: log, Bus: newEdge("bus"), Scheduler: scheduler, Assignment: assigned})
+				h, err := actions.NewHost(actions.Options{Node: "owner-1", Log: log, Bus: newEdge("bus"), Scheduler: scheduler, Assignment: assigned, Logger: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -81,4 +82,29 @@ func state(h *actions.Host) string {
 		return s.State
 	}
 	return "not here"
+}
+
+// Guards against readers that wait for the epochs of a store which is gone, and
+// hold what a new one says for old.
+func TestAShardBeginsAboveTheEpochsOfAStoreThatIsLost(t *testing.T) {
+	begin := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+	id, _ := shardAt(t, taipei)
+	last := uint32(0)
+	for _, claims := range []int{1, 3} {
+		log := memory.New() // each time another
+		for range claims {
+			b := newBench(t, func(o *actions.Options) { o.Log, o.Clock = log, func() time.Time { return begin } })
+			b.Serve(id)
+			waitFor(t, "the claim", func() bool { return state(b.Host) == "serving" })
+			if err := b.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			epoch := epochOf(t, log, id)
+			if epoch <= last {
+				t.Errorf("epoch %d after %d", epoch, last)
+			}
+			last = epoch
+		}
+		begin = begin.Add(time.Minute)
+	}
 }
