@@ -251,6 +251,8 @@ delivery. ` + "`starling loadtest plan --costs FILE`" + ` reckons with them. The
 	flags.StringVar(&o.Target.Durability, "durability", "disk", "memory, disk or replicated")
 	flags.StringArrayVar(&o.Target.Set, "set", nil, "a setting of the server, as of `starling serve --set`")
 	flags.DurationVar(&o.Duration, "duration", 6*time.Second, "measured time of each run")
+	flags.IntVar(&o.Repeats, "repeats", 1, "how often a run is repeated during which other programs used more than --quiet")
+	flags.Float64Var(&o.Quiet, "quiet", 0.1, "cores that other programs may use")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of everything random")
 	flags.StringVar(&path, "json", "-", "`FILE` to write the costs to (- is the standard output)")
 	return cmd

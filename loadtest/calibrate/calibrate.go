@@ -44,6 +44,11 @@ type Options struct {
 	Warmup   time.Duration
 	Duration time.Duration
 	Seed     uint64
+
+	// A run during which other programs used more than Quiet of a core is repeated,
+	// up to Repeats times; the least disturbed one counts. Default 0.1, and once.
+	Quiet    float64
+	Repeats  int
 	Log      *slog.Logger
 	Progress func(string)
 }
@@ -57,6 +62,12 @@ func (o *Options) complete() {
 	}
 	if o.Duration == 0 {
 		o.Duration = 6 * time.Second
+	}
+	if o.Quiet == 0 {
+		o.Quiet = 0.1
+	}
+	if o.Repeats == 0 {
+		o.Repeats = 1
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -72,11 +83,10 @@ func Run(ctx context.Context, o Options) (*plan.Costs, error) {
 	var all []observation
 	for _, load := range o.Loads {
 		o.Progress(fmt.Sprintf("%s, %d participants, %g actions/s each, %v", load.Scenario, load.Participants, load.Rate, o.Duration))
-		observed, err := measure(ctx, &o, load)
+		observed, err := measureQuietly(ctx, &o, load)
 		if err != nil {
 			return nil, fmt.Errorf("%s with %d participants: %w", load.Scenario, load.Participants, err)
 		}
-		o.Progress(fmt.Sprintf("  %.0f actions/s, %.1f %% late, server %.0f us an action", observed.Actions, 100*observed.MissRate, observed.ServerUS))
 		all = append(all, *observed)
 	}
 	c := fitCosts(all)
@@ -139,6 +149,25 @@ func (m *meter) Usage(ctx context.Context) (generator.Usage, error) {
 	return m.Self.Usage(ctx)
 }
 
+// measureQuietly repeats a run that was disturbed.
+func measureQuietly(ctx context.Context, o *Options, load Load) (best *observation, err error) {
+	for range o.Repeats + 1 {
+		observed, err := measure(ctx, o, load)
+		if err != nil {
+			return nil, err
+		}
+		o.Progress(fmt.Sprintf("  %.0f actions/s, %.1f %% late, server %.0f us an action; others used %.2f cores",
+			observed.Actions, 100*observed.MissRate, observed.ServerUS, observed.OthersCPUPerS))
+		if best == nil || observed.OthersCPUPerS < best.OthersCPUPerS {
+			best = observed
+		}
+		if best.OthersCPUPerS <= o.Quiet {
+			break
+		}
+	}
+	return best, nil
+}
+
 func measure(ctx context.Context, o *Options, load Load) (*observation, error) {
 	s, err := scenario.Load(load.Scenario)
 	if err != nil {
@@ -148,7 +177,10 @@ func measure(ctx context.Context, o *Options, load Load) (*observation, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := target.Start(ctx, o.Target)
+	options := o.Target
+	// What is refused costs nothing and says nothing.
+	options.Set = append([]string{"gateway.refuse_overload=false"}, options.Set...)
+	self, err := target.Start(ctx, options)
 	if err != nil {
 		return nil, err
 	}

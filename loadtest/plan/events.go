@@ -157,5 +157,3 @@ func (q *queue[T]) pop() (item T, ok bool) {
 	}
 	return item, true
 }
-
-func (q *queue[T]) len() int { return len(q.items) - q.head }
