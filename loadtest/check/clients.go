@@ -39,6 +39,7 @@ type follower struct {
 	ring    int
 	chains  map[placeCell]*chain // of this connection
 	events  map[eventKey]int
+	ahead   map[eventKey]int // of events: those that partial frames told and the chain did not
 	done    map[*Frame]bool
 	view    *viewer
 	ended   bool
@@ -53,7 +54,7 @@ func (c *checker) checkClient(h *History) {
 	if c.compared == nil {
 		c.compared = make(map[*Frame]bool)
 	}
-	f := &follower{checker: c, name: h.Name, chains: make(map[placeCell]*chain), events: make(map[eventKey]int), done: c.compared}
+	f := &follower{checker: c, name: h.Name, chains: make(map[placeCell]*chain), events: make(map[eventKey]int), ahead: make(map[eventKey]int), done: c.compared}
 	if h.Final == nil {
 		f.view = newViewer()
 	}
@@ -154,6 +155,12 @@ func (f *follower) saw(frame *Frame) {
 			at.Rule = ViewWentBack
 			f.report(at, "a baseline of epoch %d, the client had %d of epoch %d", frame.Epoch, have.sequence, have.epoch)
 		}
+	case frame.Partial: // it is no part of the chain
+		if have != nil && frame.Epoch == have.epoch {
+			f.compareFrame(f.name, frame, f.done)
+			f.hear(at, frame)
+		}
+		return
 	case have == nil:
 		at.Rule = FrameChain
 		f.report(at, "a frame before any baseline")
@@ -166,13 +173,20 @@ func (f *follower) saw(frame *Frame) {
 	f.hear(at, frame)
 }
 
-// hear looks for events that are told twice.
+// hear looks for events that are told twice. What a partial frame told the chain
+// tells again, which clients take once.
 func (f *follower) hear(at Violation, frame *Frame) {
 	for _, step := range frame.Steps {
 		if !step.Event {
 			continue
 		}
 		key := eventKey{step.Entity, step.Number, step.Version, step.Content}
+		if frame.Partial {
+			f.ahead[key]++
+		} else if f.ahead[key] > 0 {
+			f.ahead[key]--
+			continue
+		}
 		f.events[key]++
 		if logged := f.checker.events[key]; logged > 0 && f.events[key] > logged {
 			at.Rule, at.Entity = EventTwice, step.Entity

@@ -77,6 +77,9 @@ func (v *viewer) apply(f *Frame) {
 		delete(v.images, key)
 		return
 	}
+	if f.Partial && v.images[key] == nil {
+		return
+	}
 	if f.Baseline || v.images[key] == nil {
 		v.images[key] = make(map[world.EntityID]Shown)
 	}
@@ -87,6 +90,9 @@ func (v *viewer) apply(f *Frame) {
 		}
 		if v.highest[step.Entity].Less(step.Version) {
 			v.highest[step.Entity] = step.Version
+		}
+		if was, there := image[step.Entity]; there && step.Version.Less(was.Version) {
+			continue // a partial frame was ahead of the cell's chain
 		}
 		if gone(step.Change) {
 			delete(image, step.Entity)

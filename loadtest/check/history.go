@@ -70,6 +70,7 @@ type Frame struct {
 	Baseline  bool
 	Unwatched bool
 	Conflated bool
+	Partial   bool
 	Missed    uint32
 	Steps     []Step
 }
@@ -129,7 +130,7 @@ func OutcomeOf(o *starlingv1.Outcome) *Outcome {
 func FrameOf(f *starlingv1.CellFrame) *Frame {
 	frame := &Frame{
 		Place: world.PlaceID(f.Place), Cell: world.Cell(f.Cell), Epoch: f.Epoch, From: f.From, Sequence: f.Sequence,
-		Baseline: f.Baseline, Unwatched: f.Unwatched, Conflated: f.Conflated, Missed: f.MissedEvents,
+		Baseline: f.Baseline, Unwatched: f.Unwatched, Conflated: f.Conflated, Partial: f.Partial, Missed: f.MissedEvents,
 	}
 	for _, commit := range f.Commits {
 		frame.Steps = append(frame.Steps, stepsOf(commit)...)

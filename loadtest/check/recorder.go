@@ -62,7 +62,7 @@ func (r *Recorder) share(f *Frame) *Frame {
 	h.SetSeed(r.seed)
 	head := *f
 	head.Steps = nil
-	maphash.WriteComparable(&h, frameHead{head.Place, head.Cell, head.Epoch, head.From, head.Sequence, head.Baseline, head.Unwatched, head.Conflated, head.Missed})
+	maphash.WriteComparable(&h, frameHead{head.Place, head.Cell, head.Epoch, head.From, head.Sequence, head.Baseline, head.Unwatched, head.Conflated, head.Partial, head.Missed})
 	for _, step := range f.Steps {
 		maphash.WriteComparable(&h, step)
 	}
@@ -82,6 +82,7 @@ type frameHead struct {
 	epoch                          uint32
 	from, sequence                 uint64
 	baseline, unwatched, conflated bool
+	partial                        bool
 	missed                         uint32
 }
 

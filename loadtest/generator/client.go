@@ -178,9 +178,13 @@ func (c *client) position(f *wire.CellFrame) (taken bool, err error) {
 		return true, nil
 	case at < 0:
 		return false, nil
+	case f.Partial: // ahead of the cell's chain
+		return f.Epoch == c.cells[at].epoch, nil
 	}
 	has := &c.cells[at]
 	switch {
+	case f.Epoch == has.epoch && f.From == has.sequence && f.Sequence == has.sequence:
+		return true, nil
 	case f.Epoch < has.epoch || f.Epoch == has.epoch && f.Sequence <= has.sequence:
 		return false, nil
 	case f.Epoch == has.epoch && f.From == has.sequence:

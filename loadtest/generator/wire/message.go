@@ -84,6 +84,7 @@ type CellFrame struct {
 	Baseline     bool
 	Unwatched    bool
 	Conflated    bool
+	Partial      bool
 	body         []byte
 }
 
@@ -114,6 +115,8 @@ func ReadCellFrame(body []byte) (c CellFrame, err error) {
 			c.Unwatched = f.value != 0
 		case key(11, protowire.VarintType):
 			c.Conflated = f.value != 0
+		case key(13, protowire.VarintType):
+			c.Partial = f.value != 0
 		}
 	}
 	return c, nil
