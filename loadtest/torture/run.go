@@ -206,6 +206,7 @@ func (r *Run) check(ctx context.Context) error {
 		Shards: shards, Clients: histories, Map: r.Cluster.Map, Disk: hex.Disk, Quiet: true,
 	})
 	r.Report.servers(r.Cluster, shards)
+	err = r.Cluster.crashed()
 	for _, after := range r.after {
 		err = errors.Join(err, after(ctx, shards))
 	}

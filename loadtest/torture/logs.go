@@ -1,0 +1,40 @@
+package torture
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// crashes are what a process writes that ends by a fault of its own, or that
+// finds a data race (TORTURE_RACE).
+var crashes = []string{"WARNING: DATA RACE", "panic: ", "fatal error: "}
+
+// crashed looks for such words in the logs of all processes.
+func (c *Cluster) crashed() error {
+	for _, p := range c.Processes() {
+		if err := p.crashed(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Process) crashed() error {
+	file, err := os.Open(p.logs)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		for _, word := range crashes {
+			if strings.HasPrefix(lines.Text(), word) {
+				return fmt.Errorf("%s wrote %q: see %s", p.Name, lines.Text(), p.logs)
+			}
+		}
+	}
+	return lines.Err()
+}
