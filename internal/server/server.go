@@ -67,6 +67,9 @@ func Start(ctx context.Context, settings *Settings, o Options) (*Server, error) 
 	if o.Registry == nil {
 		o.Registry = actions.NewRegistry()
 	}
+	if err := settings.Owner.withWork(o.Registry); err != nil {
+		return nil, err
+	}
 	if err := settings.CheckWith(o.Registry); err != nil {
 		return nil, err
 	}
