@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"time"
 
+	pacing "github.com/starling-vr/starling/gateway/hub"
 	"github.com/starling-vr/starling/loadtest/scenario"
 	"github.com/starling-vr/starling/world"
 	"github.com/starling-vr/starling/world/hex"
@@ -20,10 +21,10 @@ func newGateway(m *model, on *machine) *gateway {
 	g := &gateway{model: m, machine: on}
 	for i := range m.setup.Deployment.Cores {
 		h := &hub{gateway: g, index: i, thread: thread{machine: on, wake: m.wake}}
-		h.pace = newPace(m.setup.Deployment.FlushShare, m.setup.Deployment.Deadline)
+		h.pace = pacing.NewSimulatedPace(m.setup.Deployment.FlushShare, m.setup.Deployment.Deadline)
 		h.grain = max(m.setup.Deployment.Deadline/(wheelSize/2), 100*time.Microsecond)
 		g.hubs = append(g.hubs, h)
-		m.after(time.Duration(i)*tickEvery/time.Duration(m.setup.Deployment.Cores), h.tick)
+		m.after(time.Duration(i)*pacing.TickEvery/time.Duration(m.setup.Deployment.Cores), h.tick)
 	}
 	return g
 }
@@ -124,12 +125,13 @@ const wheelSize = 64
 
 // hub writes to the connections of a part of the cells: one thread. Its timing is
 // that of package gateway/hub: clients wait in a wheel of short grains of time, the
-// earliest due first, and as long as all that waits can still be written in time.
+// earliest due first, and as long as all that waits can still be written in time. How
+// long a write waits for company is decided by that package itself.
 type hub struct {
 	gateway *gateway
 	index   int
 	thread  thread
-	pace    pace
+	pace    *pacing.SimulatedPace
 
 	grain    time.Duration
 	current  int64
@@ -140,11 +142,9 @@ type hub struct {
 	resting  uint64 // number of the last timer; older ones do nothing
 }
 
-const tickEvery = 50 * time.Millisecond
-
 func (h *hub) tick() {
-	h.pace.tick(h.gateway.model.now)
-	h.gateway.model.after(tickEvery, h.tick)
+	h.pace.Tick(h.gateway.model.now)
+	h.gateway.model.after(pacing.TickEvery, h.tick)
 }
 
 // take makes those due who are told something.
@@ -152,7 +152,7 @@ func (h *hub) take(tell []telling) {
 	now := h.gateway.model.now
 	for _, t := range tell {
 		t.client.pending = append(t.client.pending, t.action)
-		h.put(t.client, now, h.pace.due(now, t.action.came))
+		h.put(t.client, now, h.pace.Due(now, t.action.came))
 	}
 	h.flushDue()
 }
@@ -185,7 +185,7 @@ func (h *hub) flushDue() {
 		rest, work := time.Duration(1<<62), time.Duration(0)
 		for ; waiting != 0; waiting &= waiting - 1 {
 			g := h.current + int64(bits.TrailingZeros64(waiting))
-			work += time.Duration(len(h.buckets[g%wheelSize])) * 2 * h.pace.each
+			work += time.Duration(len(h.buckets[g%wheelSize])) * 2 * h.pace.Each()
 			rest = min(rest, time.Duration(g)*h.grain-m.now-work)
 		}
 		if rest > 0 {
@@ -227,7 +227,7 @@ func (h *hub) flush(grain int64) bool {
 	h.writing++
 	h.thread.post(0, func() {
 		h.writing--
-		h.pace.worked(flushed, m.now-began, late)
+		h.pace.Worked(flushed, m.now-began, late)
 		h.flushDue()
 	})
 	return true

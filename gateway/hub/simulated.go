@@ -1,0 +1,36 @@
+package hub
+
+import "time"
+
+// SimulatedPace is the rule by which a hub lets writes wait for company, for
+// those who simulate one: it has no clock. Times are since any origin, the same
+// for all calls.
+type SimulatedPace struct{ pace pace }
+
+// TickEvery is the time between two ticks.
+const TickEvery = tickEvery
+
+var origin = time.Unix(0, 0)
+
+// NewSimulatedPace makes one for a flush share (0: nothing waits) and a deadline.
+func NewSimulatedPace(share, deadline time.Duration) *SimulatedPace {
+	return &SimulatedPace{newPace(share, deadline)}
+}
+
+// Worked notes so many flushes, the time that they took, and by how much they
+// came after they were due.
+func (p *SimulatedPace) Worked(flushes int, took, late time.Duration) {
+	p.pace.worked(flushes, took, late)
+}
+
+// Tick renews the estimates.
+func (p *SimulatedPace) Tick(now time.Duration) { p.pace.tick(origin.Add(now)) }
+
+// Due is when something must leave that comes in now and arrived at the gateway
+// at arrived.
+func (p *SimulatedPace) Due(now, arrived time.Duration) time.Duration {
+	return p.pace.due(origin.Add(now), origin.Add(arrived)).Sub(origin)
+}
+
+// Each is the time that one flush takes, smoothed.
+func (p *SimulatedPace) Each() time.Duration { return p.pace.each }
