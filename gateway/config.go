@@ -43,7 +43,7 @@ type Config struct {
 	DrainTime      time.Duration `toml:"drain_time" default:"10s" doc:"over how long a draining gateway sends its clients away"`
 	ReconnectAfter time.Duration `toml:"reconnect_after" default:"1s" doc:"base of the time that close reasons ask a client to wait; with jitter, up to twice this"`
 	Reader         string        `toml:"reader" default:"epoll" doc:"how websockets are read: epoll (Linux, without TLS: few goroutines read for all connections; elsewhere the same as portable) or portable (a goroutine for each)"`
-	Pollers        int           `toml:"pollers" default:"0" doc:"goroutines that read for all connections, with reader epoll; 0: one per processor"`
+	Pollers        int           `toml:"pollers" default:"0" doc:"goroutines that read for all connections, with reader epoll; 0: one for each four processors"`
 	BudgetEntities float64       `toml:"budget_entities" default:"500" doc:"updates and events per second that a participant is told of; above it those near come at full rate and the rest thinned out; 0: no bound"`
 	BudgetBytes    float64       `toml:"budget_bytes" default:"65536" doc:"the same in bytes per second; 0: no bound"`
 	BudgetNear     int           `toml:"budget_near" default:"24" doc:"entities around a participant over its budget that come at full rate, about"`

@@ -84,18 +84,19 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		connections: make(map[*connection]struct{}),
 	}
 	g.overload = overload.New(overload.Config{Ages: hubMetrics.Latency.Counts})
-	if g.metrics, err = newMetrics(deps.Registerer, g); err != nil {
-		return nil, err
-	}
-	g.context, g.cancel = context.WithCancel(context.Background())
-	g.edge = &edge{g}
-	g.limits.init(config)
 	if g.upgrader, err = conn.NewUpgrader(conn.Options{
 		MaxMessage: int64(config.MaxMessage), SocketBuffer: config.SocketBuffer, CheckOrigin: originCheck(config.Origins),
 		Portable: config.Reader == ReaderPortable, Pollers: config.Pollers,
 	}); err != nil {
 		return nil, err
 	}
+	if g.metrics, err = newMetrics(deps.Registerer, g); err != nil {
+		g.upgrader.Close()
+		return nil, err
+	}
+	g.context, g.cancel = context.WithCancel(context.Background())
+	g.edge = &edge{g}
+	g.limits.init(config)
 	g.hubs = hub.New(hub.Config{
 		Hubs: config.Hubs, FlushShare: config.FlushShare, Deadline: config.Deadline, SlowReader: config.SlowReader,
 		Budget: config.budget(), Near: config.BudgetNear,

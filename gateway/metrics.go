@@ -34,7 +34,9 @@ func newMetrics(r prometheus.Registerer, g *Gateway) (*metrics, error) {
 	}
 	share := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "starling", Subsystem: "gateway", Name: "overload_share_actions_per_second",
 		Help: "Actions per second that each participant may send while the gateway refuses overload; +Inf: it does not."}, func() float64 { return g.overload.Share() })
-	for _, c := range []prometheus.Collector{share, m.accepted, m.handshakesFailed, m.messages, m.resent, m.sessions, m.refusals, m.closes,
+	wakeUps := prometheus.NewCounterFunc(opts("poll_wakeups_total", "Times that pollers found websockets to read or to write; with reader epoll."),
+		func() float64 { return float64(g.upgrader.WakeUps()) })
+	for _, c := range []prometheus.Collector{wakeUps, share, m.accepted, m.handshakesFailed, m.messages, m.resent, m.sessions, m.refusals, m.closes,
 		gauge("connections", "Websockets open now.", g.Connections),
 		gauge("sessions", "Sessions attached now.", g.Sessions)} {
 		if err := r.Register(c); err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -42,10 +43,10 @@ type poller struct {
 	closing []expiry // by time
 	closed  bool     // no more are taken
 	done    chan struct{}
+	wakeUps atomic.Uint64
 
 	// Of the goroutine.
 	events []syscall.EpollEvent
-	ready  int
 	turn   []wakeUp
 	again  []wakeUp // had more to read than one turn brings
 	buffer []byte
@@ -163,37 +164,40 @@ func (p *poller) run() {
 	defer func() { _ = p.file.Close() }()
 	take := p.take
 	for {
-		err := p.raw.Read(take)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if p.cutOff(time.Now()) {
-				return
-			}
-			continue
+		if err := p.raw.Read(take); errors.Is(err, os.ErrDeadlineExceeded) && p.cutOff(time.Now()) {
+			return
 		}
-		p.serve()
 	}
 }
 
-// take asks the kernel which sockets are ready. It reports false to wait.
+// take serves the sockets that are ready. It always reports false, to wait: what
+// becomes ready after the kernel was asked wakes again.
 func (p *poller) take(uintptr) bool {
 	for {
 		n, err := syscall.EpollWait(p.epoll, p.events, 0)
 		if err == syscall.EINTR {
 			continue
 		}
-		p.ready = max(0, n)
-		return p.ready > 0 || len(p.again) > 0
+		n = max(0, n)
+		if n == 0 && len(p.again) == 0 {
+			return false
+		}
+		p.wakeUps.Add(1)
+		p.serve(p.events[:n])
+		if n < len(p.events) && len(p.again) == 0 {
+			return false
+		}
 	}
 }
 
 // serve reads the sockets that are ready, each once.
-func (p *poller) serve() {
+func (p *poller) serve(events []syscall.EpollEvent) {
 	turn := append(p.turn[:0], p.again...)
 	p.again = p.again[:0]
 	p.mu.Lock()
-	for i := range p.events[:p.ready] {
-		if c := p.slots[p.events[i].Fd]; c != nil {
-			turn = append(turn, wakeUp{c, p.events[i].Events})
+	for i := range events {
+		if c := p.slots[events[i].Fd]; c != nil {
+			turn = append(turn, wakeUp{c, events[i].Events})
 		}
 	}
 	p.mu.Unlock()

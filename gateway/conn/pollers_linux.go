@@ -40,6 +40,13 @@ func (ps *pollers) adopt(c net.Conn, json bool) (opened, error) {
 	return p.newPolled(fd, json), nil
 }
 
+func (ps *pollers) wakeUps() (n uint64) {
+	for _, p := range ps.all {
+		n += p.wakeUps.Load()
+	}
+	return n
+}
+
 func (ps *pollers) close() {
 	for _, p := range ps.all {
 		p.close()

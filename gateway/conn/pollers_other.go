@@ -11,4 +11,6 @@ func newPollers(*Options) (*pollers, error) { return nil, nil }
 
 func (*pollers) adopt(net.Conn, bool) (opened, error) { return nil, nil }
 
+func (*pollers) wakeUps() uint64 { return 0 }
+
 func (*pollers) close() {}

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 // message on a connection chosen at random, all sent at random times.
 func BenchmarkRead(b *testing.B) {
 	const connections = 500
-	for _, rate := range []int{1000, 10_000} {
+	for _, rate := range []int{1000, 3000, 10_000} {
 		for _, w := range []struct {
 			way
 			pollers int
@@ -56,11 +56,10 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-type counter struct{ messages, wakeUps atomic.Int64 }
+type counter struct{ messages atomic.Int64 }
 
 func (c *counter) Messages(_ conn.Conn, payloads [][]byte) {
 	c.messages.Add(int64(len(payloads)))
-	c.wakeUps.Add(1)
 }
 func (*counter) Writable(conn.Conn)      {}
 func (*counter) Closed(conn.Conn, error) {}
@@ -95,7 +94,7 @@ func benchmarkRead(b *testing.B, options conn.Options, connections, rate int) {
 	await(int64(rate / 2)) // all are connected, and buffers are warm
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu, messages := processTime(b), count.messages.Load()
+	cpu, messages, wakeUps := processTime(b), count.messages.Load(), upgrader.WakeUps()
 	for b.Loop() {
 		await(int64(2 * rate))
 	}
@@ -103,6 +102,9 @@ func benchmarkRead(b *testing.B, options conn.Options, connections, rate int) {
 	runtime.ReadMemStats(&after)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(used.Nanoseconds())/1000/float64(got), "cpu-us/message")
+	if !options.Portable {
+		b.ReportMetric(float64(got)/float64(upgrader.WakeUps()-wakeUps), "messages/wake-up")
+	}
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(got), "allocs/message")
 }
 

@@ -19,7 +19,7 @@ type Options struct {
 	CloseWait    time.Duration              // for the peer's answer to a close frame, default 1 s
 	CheckOrigin  func(r *http.Request) bool // nil: same host only
 	Portable     bool                       // a reading goroutine for each connection, also where pollers could read
-	Pollers      int                        // goroutines that read for all connections, default GOMAXPROCS
+	Pollers      int                        // goroutines that read for all connections, default one for each four of GOMAXPROCS
 }
 
 func (o Options) withDefaults() Options {
@@ -36,7 +36,7 @@ func (o Options) withDefaults() Options {
 		o.CloseWait = time.Second
 	}
 	if o.Pollers <= 0 {
-		o.Pollers = runtime.GOMAXPROCS(0)
+		o.Pollers = (runtime.GOMAXPROCS(0) + 3) / 4
 	}
 	return o
 }
@@ -67,6 +67,14 @@ func NewUpgrader(options Options) (*Upgrader, error) {
 		}
 	}
 	return u, nil
+}
+
+// WakeUps is how often pollers found something to read or to write on.
+func (u *Upgrader) WakeUps() uint64 {
+	if u.pollers == nil {
+		return 0
+	}
+	return u.pollers.wakeUps()
 }
 
 // Close cuts off the connections that pollers read and waits until their

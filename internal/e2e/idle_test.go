@@ -16,6 +16,7 @@ import (
 
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	starling "github.com/starling-vr/starling/clients/go"
+	"github.com/starling-vr/starling/gateway"
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/server"
 )
@@ -28,10 +29,20 @@ import (
 //
 // With STARLING_PROFILE=DIR it leaves heap and goroutine profiles there.
 func BenchmarkIdleConnection(b *testing.B) {
+	eachReader(b, benchmarkIdleConnection)
+}
+
+func eachReader(b *testing.B, run func(b *testing.B, setting string)) {
+	for _, reader := range []string{gateway.ReaderEpoll, gateway.ReaderPortable} {
+		b.Run(reader, func(b *testing.B) { run(b, "gateway.reader="+reader) })
+	}
+}
+
+func benchmarkIdleConnection(b *testing.B, reader string) {
 	const connections, together = 4000, 20
 	const profiles = "127.0.0.1:18472"
 	for b.Loop() {
-		process, address := startAlone(b, "debug_listen="+profiles, "gateway.ping_after=4m", "gateway.idle_time=5m")
+		process, address := startAlone(b, reader, "debug_listen="+profiles, "gateway.ping_after=4m", "gateway.idle_time=5m")
 		warm := greet(b, address, "warm", starling.Geographic(24.5, 121, 0))
 		before := residentMemory(b, process.Pid)
 		all := make([]*websocket.Conn, 0, connections)

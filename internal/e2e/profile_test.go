@@ -16,7 +16,7 @@ var stages = []struct {
 	stack *regexp.Regexp
 }{
 	{"collector", regexp.MustCompile(`gcBgMarkWorker|gcAssist|bgsweep|bgscavenge|gcStart`)},
-	{"write", regexp.MustCompile(`conn\.\(\*socket\)\.(Write|put)`)},
+	{"write", regexp.MustCompile(`conn\.\(\*(socket|polled)\)\.(Write|put)`)},
 	{"flush", regexp.MustCompile(`hub\.\(\*Hub\)\.flush`)},
 	{"hub", regexp.MustCompile(`hub\.\(\*Hub\)|hub\.\(\*table\)`)},
 	{"publish", regexp.MustCompile(`/pubsub|regions\.\(\*follow`)},
@@ -27,7 +27,7 @@ var stages = []struct {
 	{"invoke", regexp.MustCompile(`/invoke\.`)},
 	{"route", regexp.MustCompile(`gateway\.\(\*session\)\.act|/regions\.`)},
 	{"decode", regexp.MustCompile(`gateway\.decode|UnmarshalVT`)},
-	{"read", regexp.MustCompile(`conn\.\(\*socket\)|gateway\.\(\*connection\)`)},
+	{"read", regexp.MustCompile(`conn\.\(\*(socket|poll(ed|er))\)|gateway\.\(\*connection\)`)},
 	{"scheduler", regexp.MustCompile(`runtime\.(mcall|park_m|schedule|findRunnable|mstart|goexit0|netpoll|sysmon)`)},
 	{"other", regexp.MustCompile(``)},
 }

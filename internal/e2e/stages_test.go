@@ -17,17 +17,19 @@ import (
 
 // BenchmarkStages runs a server in a process of its own under 400 participants
 // at 1,000 actions/s in all, in 50 groups of about eight, and measures its CPU
-// per action.
+// per action, with either reader of websockets.
 //
 //	go test -run '^$' -bench Stages -benchtime 1x ./internal/e2e
 //
 // A CPU profile of the server, of the same time, divides it by stage; with
 // STARLING_PROFILE=DIR it stays in DIR/cpu.
-func BenchmarkStages(b *testing.B) {
+func BenchmarkStages(b *testing.B) { eachReader(b, benchmarkStages) }
+
+func benchmarkStages(b *testing.B, reader string) {
 	const profiles = "127.0.0.1:18473"
 	const measured = 15
 	for b.Loop() {
-		process, address := startAlone(b, "debug_listen="+profiles)
+		process, address := startAlone(b, reader, "debug_listen="+profiles)
 		latency := crowd.NewLatency(15 * time.Millisecond)
 		area := crowd.Taipei()
 		area.Clusters, area.Spread, area.Sigma = 50, 4000, 30
