@@ -123,7 +123,7 @@ const (
 // where the server names none. Source: the same, "Acting".
 const (
 	firstRetry = 5 * time.Millisecond
-	longRetry  = time.Second
+	longRetry  = 250 * time.Millisecond
 )
 
 // find gives the place in the queue of an action under way; -1 if there is none.

@@ -233,7 +233,11 @@ func (l *loop) pauseAfter(c *client, why error) (pause time.Duration, again bool
 			l.forgetSession(c)
 			c.session = 0
 		}
-		if named, ok := namedPause(closed.reason); ok && closed.code >= 4000 && closed.code <= 4499 {
+		named, ok := namedPause(closed.reason)
+		if ok && named == 0 && c.failures == 0 {
+			return 0, true
+		}
+		if ok && named > 0 && closed.code >= 4000 && closed.code <= 4499 {
 			return named + time.Duration(l.random.Float64()*float64(named)/2), true
 		}
 	case errors.As(why, &status):

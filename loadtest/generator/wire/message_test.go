@@ -36,6 +36,8 @@ func samples() []*starlingv1.ServerMessage {
 			Commits: []*starlingv1.Steps{steps(anUpdate, anEvent), steps(), steps(anEvent, anUpdate, anUpdate)}}),
 		frame(&starlingv1.CellFrame{Cell: 8, Baseline: true, Conflated: true, MissedEvents: 70000, Commits: []*starlingv1.Steps{steps(anUpdate)}}),
 		frame(&starlingv1.CellFrame{Cell: 8, Unwatched: true}),
+		frame(&starlingv1.CellFrame{Cell: 8, Epoch: 1, Partial: true, Commits: []*starlingv1.Steps{steps(anUpdate, anEvent)}}),
+		frame(&starlingv1.CellFrame{Cell: 8, Epoch: 1, From: 5, Sequence: 5, Thinned: true, Conflated: true, Commits: []*starlingv1.Steps{steps(anUpdate)}}),
 		{Kind: &starlingv1.ServerMessage_Outcome{Outcome: &starlingv1.Outcome{Number: 1 << 50, Code: starlingv1.Code_OUT_OF_ORDER, Message: "m",
 			Entity: 12, Expected: 4, RetryAfterMs: 250, Result: []byte("r"), Repeated: true}}},
 		{Kind: &starlingv1.ServerMessage_Welcome{Welcome: &starlingv1.Welcome{Session: 1, Avatar: 2, NextNumber: 3}}},
@@ -112,7 +114,7 @@ func compareFrame(t *testing.T, got *wire.CellFrame, want *starlingv1.CellFrame,
 		t.Fatalf("%v; want %v", walk.Err(), want)
 	}
 	if got.Cell != want.Cell || got.Epoch != want.Epoch || got.From != want.From || got.Sequence != want.Sequence ||
-		got.Baseline != want.Baseline || got.Unwatched != want.Unwatched || got.Conflated != want.Conflated || got.MissedEvents != want.MissedEvents {
+		got.Baseline != want.Baseline || got.Unwatched != want.Unwatched || got.Conflated != want.Conflated || got.MissedEvents != want.MissedEvents || got.Partial != want.Partial {
 		t.Fatalf("%+v, want %v", got, want)
 	}
 	var wanted []wire.Step
