@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -45,7 +46,11 @@ func (s *served) load() bool {
 			continue
 		}
 		s.host.metrics.logFails.Inc()
-		s.host.options.Logger.Warn("cannot load a shard yet", "shard", s.id.String(), "error", err)
+		level := slog.LevelWarn
+		if errors.Is(err, errHeld) {
+			level = slog.LevelInfo // so it is while shards are handed over
+		}
+		s.host.options.Logger.Log(s.host.ctx, level, "cannot load a shard yet", "shard", s.id.String(), "error", err)
 		if errors.Is(err, errHeld) {
 			retry = min(retry, heldRetry)
 		}

@@ -46,8 +46,10 @@ func Serve(ctx context.Context, registry *actions.Registry, arguments []string) 
 	file := flags.String("config", "", "a TOML `FILE` with settings (starling config defaults prints one)")
 	set := flags.StringArray("set", nil, "a setting, as `KEY=VALUE` with a key like gateway.deadline; may be repeated")
 	check := flags.Bool("check", false, "say what is wrong with the settings and the contracts of the functions, and end")
-	if err := flags.Parse(arguments); err != nil {
+	if err := flags.Parse(arguments); errors.Is(err, pflag.ErrHelp) {
 		return err
+	} else if err != nil {
+		return fmt.Errorf("%w (--help lists the flags)", err)
 	}
 	settings, err := server.Load(config.Sources{File: *file, Env: os.Environ(), Set: *set})
 	if err != nil {

@@ -35,5 +35,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(devCommand(), serveCommand(), shardsCommand(), tokenCommand(), configCommand(), loadtestCommand(), versionCommand())
+	explain(cmd)
 	return cmd
 }

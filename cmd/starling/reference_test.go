@@ -87,7 +87,7 @@ func TestReferenceOfTheCommands(t *testing.T) {
 
 // describe writes a command and those below it.
 func describe(b *strings.Builder, c *cobra.Command) {
-	if c.Runnable() {
+	if c.Runnable() && !isGroup(c) {
 		fmt.Fprintf(b, "\n## %s\n\n%s.\n\n    %s\n", c.CommandPath(), strings.TrimSuffix(c.Short, "."), c.UseLine())
 		if c.Long != "" {
 			fmt.Fprintf(b, "\n%s\n", c.Long)

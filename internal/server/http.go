@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/starling-vr/starling/world"
 )
 
 // Endpoint is the path of the websocket.
@@ -101,6 +103,9 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintln(w, why)
 }
 
+// anyShard has an owner as soon as there is one.
+var anyShard = world.ShardID{Place: 1}
+
 // readiness says whether new clients should be sent here. A shared dependency
 // that fails is not a reason against it: the peers would be no better.
 func (s *Server) readiness() (ok bool, why string) {
@@ -109,6 +114,9 @@ func (s *Server) readiness() (ok bool, why string) {
 	}
 	if s.degraded.Load() {
 		return true, "ready, degraded: the store of the region does not answer"
+	}
+	if s.gateway != nil && s.node.Owner(anyShard) == "" {
+		return false, "no owner serves shards: start one (--roles owner), or `starling shards undrain` it"
 	}
 	if ok, why := s.busHealthy(); !ok {
 		return false, why

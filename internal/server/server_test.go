@@ -116,6 +116,17 @@ func TestOneListenerServesHealthReadinessMetricsAndTheWorld(t *testing.T) {
 	_, _ = ear.Close(), mouth.Close()
 }
 
+func TestAGatewayWithoutOwnersIsNotReady(t *testing.T) {
+	s := start(t, "region.roles=gateway")
+	defer stop(t, s)
+	if status, body := get(t, s, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "no owner") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := get(t, s, "/healthz"); status != http.StatusOK {
+		t.Error("a restart would not help it")
+	}
+}
+
 func TestAnEmbeddedWorldSurvivesAStop(t *testing.T) {
 	set := []string{"store.kind=embedded", "store.durability=disk", "store.directory=" + filepath.Join(t.TempDir(), "world")}
 	s := start(t, set...)
