@@ -61,7 +61,7 @@ With --together it predicts a run of ` + "`starling loadtest crowd --self`" + ` 
 tester share the cores of one machine. See docs/how-to/plan-capacity.md for what is left out.`,
 		Example: `  starling loadtest plan --scenario pokemon-go --participants 6e6
   starling loadtest plan --scenario my-event.toml --participants 50000 --gateways 4 --owners 2 --stores 1
-  starling loadtest plan --together --find-limit --scenario arena --participants 400`,
+  starling loadtest plan --together --find-limit --scenario arena`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.OutOrStdout(), cmd.ErrOrStderr()) },
 	}
@@ -81,7 +81,7 @@ tester share the cores of one machine. See docs/how-to/plan-capacity.md for what
 	flags.IntVar(&o.deployment.Owners, "owners", 0, "see --gateways")
 	flags.IntVar(&o.deployment.Stores, "stores", 0, "see --gateways")
 	flags.BoolVar(&o.together, "together", false, "predict a run on one machine that server, store and load tester share")
-	flags.BoolVar(&o.limit, "find-limit", false, "with --together: the highest rate that holds")
+	flags.BoolVar(&o.limit, "find-limit", false, "with --together: the largest crowd that holds")
 	flags.StringVar(&o.costs, "costs", "", "`FILE` of costs that calibrate wrote (default: measured ones that come with this program)")
 	flags.StringVar(&o.json, "json", "", "write the answer to `FILE` as JSON (- is the standard output)")
 	return cmd
@@ -165,12 +165,16 @@ func (o *planOptions) predict(out io.Writer) error {
 	var err error
 	prediction := plan.Prediction{Format: plan.PredictionFormat, Version: 1, Scenario: r.Scenario.Name, Participants: r.Participants, Cores: t.Cores}
 	if o.limit {
-		prediction.Limit, result, err = t.Limit(r.MaxMiss)
+		prediction.Limit = true
+		result, err = t.Limit(r.MaxMiss)
 	} else {
 		result, err = t.Simulate()
 	}
 	if err != nil {
 		return err
+	}
+	if result == nil {
+		return fmt.Errorf("not even one group of %s is held", r.Scenario.Name)
 	}
 	prediction.Take(result)
 	if o.json == "-" {
@@ -178,15 +182,13 @@ func (o *planOptions) predict(out io.Writer) error {
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if o.limit {
-		fmt.Fprintf(w, "holds\t%.0f actions/s\tat most %s of the deliveries late\n", prediction.Limit, o.maxMiss.String())
+		fmt.Fprintf(w, "holds\t%d participants\tat most %s of the deliveries late\n", prediction.Participants, o.maxMiss.String())
 	}
-	if result != nil {
-		fmt.Fprintf(w, "offered\t%.0f actions/s\t%.0f deliveries/s\n", result.Offered, result.Deliveries)
-		fmt.Fprintf(w, "missed\t%.2f %% of the deliveries\t%.2f %% of the actions\n", 100*result.MissRate, 100*result.ActionMissRate)
-		fmt.Fprintf(w, "latency\tp50 %.1f ms, p99 %.1f ms\t\n", prediction.P50MS, prediction.P99MS)
-		fmt.Fprintf(w, "processor\tserver %.0f, store %.0f, load tester %.0f us an action\tof %d cores %.0f %% busy\n",
-			prediction.ServerUS, prediction.StoreUS, prediction.GeneratorUS, t.Cores, 100*result.GatewayBusy)
-	}
+	fmt.Fprintf(w, "offered\t%.0f actions/s\t%.0f deliveries/s\n", result.Offered, result.Deliveries)
+	fmt.Fprintf(w, "missed\t%.2f %% of the deliveries\t%.2f %% of the actions\n", 100*result.MissRate, 100*result.ActionMissRate)
+	fmt.Fprintf(w, "latency\tp50 %.1f ms, p99 %.1f ms\t\n", prediction.P50MS, prediction.P99MS)
+	fmt.Fprintf(w, "processor\tserver %.0f, store %.0f, load tester %.0f us an action\tof %d cores %.0f %% busy\n",
+		prediction.ServerUS, prediction.StoreUS, prediction.GeneratorUS, t.Cores, 100*result.GatewayBusy)
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -36,33 +36,47 @@ func (t Together) Simulate() (*Result, error) {
 	})
 }
 
-// Limit gives the highest rate of all actions together at which no more than
-// maxMiss of the deliveries miss, to a fiftieth, and what the simulation found
-// there. It is 0 if not even ten actions per second are held.
-func (t Together) Limit(maxMiss float64) (actions float64, at *Result, err error) {
-	people := float64(t.Participants)
-	low, high := 0.0, 0.0
-	for rate := 10.0; high == 0 || high-low > high/50; {
-		t.Rate = rate / people
+// Limit gives the largest crowd, each at its lambda, of whose deliveries no more
+// than maxMiss miss, to a fiftieth (or one group), and what the simulation found
+// there: nil if not even a single group is held.
+func (t Together) Limit(maxMiss float64) (*Result, error) {
+	var at *Result
+	group := t.group()
+	low, high := 0, 0
+	for people := max(group, t.Participants); high == 0 || high-low > max(group, high/50); {
+		t.Participants = people
 		result, err := t.Simulate()
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		if result.MissRate <= maxMiss {
-			low, at = rate, result
+			low, at = people, result
 		} else {
-			high = rate
+			high = people
 		}
-		switch {
-		case high == 0 && rate < 1e6:
-			rate = max(2*rate, 500)
-		case high == 0, low == 0 && high <= 10:
-			return low, at, nil
-		default:
-			rate = (low + high) / 2
+		if high == 0 {
+			people *= 2
+			continue
+		}
+		if people = (low + high) / 2 / group * group; people == 0 {
+			break
+		}
+		if people <= low {
+			people = low + group
 		}
 	}
-	return low, at, nil
+	return at, nil
+}
+
+// group is how many participants come together.
+func (t *Together) group() int {
+	switch s := t.Scenario; {
+	case s.Groups != nil:
+		return s.Groups.Size
+	case s.Matches != nil:
+		return s.Matches.Size
+	}
+	return 1
 }
 
 // Prediction is what is told of one machine.
@@ -72,7 +86,7 @@ type Prediction struct {
 	Scenario       string  `json:"scenario"`
 	Participants   int     `json:"participants"`
 	Cores          int     `json:"cores"`
-	Limit          float64 `json:"limit_per_s,omitempty"` // highest rate of actions that holds; what follows is there
+	Limit          bool    `json:"limit,omitempty"` // participants are as many as hold, and what follows is there
 	Offered        float64 `json:"offered_per_s"`
 	Deliveries     float64 `json:"deliveries_per_s"`
 	MissRate       float64 `json:"miss_rate"`
@@ -96,6 +110,7 @@ func (p *Prediction) Take(r *Result) {
 		return
 	}
 	each := 1e6 / max(1, r.Offered)
+	p.Participants = r.Participants
 	p.Offered, p.Deliveries, p.MissRate, p.ActionMissRate = r.Offered, r.Deliveries, r.MissRate, r.ActionMissRate
 	p.P50MS, p.P99MS = float64(r.Latency.Quantile(0.5))/1000, float64(r.Latency.Quantile(0.99))/1000
 	p.ServerUS, p.StoreUS, p.GeneratorUS = each*(r.GatewayCPU+r.OwnerCPU), each*r.StoreCPU, each*r.GeneratorCPU
