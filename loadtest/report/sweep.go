@@ -1,0 +1,203 @@
+package report
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// Parameter is what a sweep changes from run to run.
+type Parameter struct {
+	Name string // as in commands and files
+	Text string // as on axes and in tables
+	Of   func(*Run) float64
+}
+
+// Parameters are those that a run tells.
+var Parameters = []Parameter{
+	{"participants", "participants", func(r *Run) float64 { return float64(r.Participants) }},
+	{"rate", "actions/s offered", func(r *Run) float64 { return r.OfferedPerS }},
+	{"density", "participants a cell", func(r *Run) float64 { return r.Model.Density }},
+	{"group-size", "participants a group", func(r *Run) float64 { return r.Model.GroupSize }},
+	{"groups", "groups", func(r *Run) float64 { return float64(r.Model.Groups) }},
+	{"shards", "shards", func(r *Run) float64 { return float64(r.Shards) }},
+	{"owners", "owners", func(r *Run) float64 { return float64(r.Owners) }},
+	{"work", "µs of work for each neighbour", func(r *Run) float64 { return r.Model.WorkPerNeighbourUS }},
+}
+
+// Sweep shows how figures change with a parameter.
+type Sweep struct {
+	Parameter Parameter
+	Points    []SweepPoint // ascending
+}
+
+// SweepPoint is what was measured at one value of the parameter.
+type SweepPoint struct {
+	Value float64
+	Runs  []Run // one for each seed
+}
+
+// NewSweep orders runs by a parameter of the given name. Those whose value
+// differs by less than 2 % make one point.
+func NewSweep(parameter string, runs []Run) (*Sweep, error) {
+	if len(runs) == 0 {
+		return nil, errors.New("no runs in the sweep")
+	}
+	at := slices.IndexFunc(Parameters, func(p Parameter) bool { return p.Name == parameter })
+	if at < 0 {
+		var names []string
+		for _, p := range Parameters {
+			names = append(names, p.Name)
+		}
+		return nil, fmt.Errorf("parameter %q: want one of %s", parameter, strings.Join(names, ", "))
+	}
+	s := &Sweep{Parameter: Parameters[at]}
+	ordered := slices.Clone(runs)
+	slices.SortStableFunc(ordered, func(a, b Run) int { return cmp.Compare(s.Parameter.Of(&a), s.Parameter.Of(&b)) })
+	for _, r := range ordered {
+		v := s.Parameter.Of(&r)
+		if n := len(s.Points); n > 0 && v-s.Points[n-1].Value <= alikeValues*math.Abs(v) {
+			s.Points[n-1].Runs = append(s.Points[n-1].Runs, r)
+			continue
+		}
+		s.Points = append(s.Points, SweepPoint{Value: v, Runs: []Run{r}})
+	}
+	return s, nil
+}
+
+const alikeValues = 0.02
+
+// column is a figure of a sweep.
+type column struct {
+	name  string
+	write func(float64) string
+	of    func(*Run) (float64, bool)
+}
+
+func always(of func(*Run) float64) func(*Run) (float64, bool) {
+	return func(r *Run) (float64, bool) { return of(r), true }
+}
+
+func ofServer(of func(*Server) float64) func(*Run) (float64, bool) {
+	return func(r *Run) (float64, bool) {
+		if r.Server == nil {
+			return 0, false
+		}
+		return of(r.Server), true
+	}
+}
+
+func decimals(n int) func(float64) string {
+	return func(x float64) string { return fmt.Sprintf("%.*f", n, x) }
+}
+
+func whole(x float64) string { return grouped(int64(math.Round(x))) }
+
+var columns = []column{
+	{"achieved/s", whole, always(func(r *Run) float64 { return r.AchievedPerS })},
+	{"deliveries/action", decimals(1), always(func(r *Run) float64 { return r.DeliveriesPerAction })},
+	{"CPU µs/action", decimals(1), ofServer(func(s *Server) float64 { return s.CPUUSPerAction })},
+	{"CPU µs/delivery", decimals(2), ofServer(func(s *Server) float64 { return s.CPUUSPerDelivery })},
+	{"missed", percent, always(func(r *Run) float64 { return r.MissRate })},
+	{"actions missed", percent, always(func(r *Run) float64 { return r.ActionMissRate })},
+	{"p50 ms", decimals(1), always(func(r *Run) float64 { return r.LatencyMS.P50 })},
+	{"p99 ms", decimals(1), always(func(r *Run) float64 { return r.LatencyMS.P99 })},
+	{"MiB", whole, ofServer(func(s *Server) float64 { return mebibytes(s.RSSBytes) })},
+}
+
+// spreadOf gives least, median and most of a figure at a point; false if no
+// run has it.
+func (p *SweepPoint) spreadOf(of func(*Run) (float64, bool)) (low, median, high float64, ok bool) {
+	var values []float64
+	for i := range p.Runs {
+		if v, ok := of(&p.Runs[i]); ok {
+			values = append(values, v)
+		}
+	}
+	if len(values) == 0 {
+		return 0, 0, 0, false
+	}
+	slices.Sort(values)
+	n := len(values)
+	return values[0], (values[(n-1)/2] + values[n/2]) / 2, values[n-1], true
+}
+
+// cell writes a figure: the median, and the spread of several runs.
+func (p *SweepPoint) cell(c *column) string {
+	low, median, high, ok := p.spreadOf(c.of)
+	if !ok {
+		return "–"
+	}
+	text := c.write(median)
+	if a, b := c.write(low), c.write(high); len(p.Runs) > 1 && a != b {
+		text += " (" + a + "–" + b + ")"
+	}
+	return text
+}
+
+func (s *Sweep) table() table {
+	t := table{Title: "By " + s.Parameter.Text, Head: []string{s.Parameter.Text, "runs"}}
+	for i := range columns {
+		t.Head = append(t.Head, columns[i].name)
+	}
+	for i := range s.Points {
+		p := &s.Points[i]
+		row := []string{number(p.Value), fmt.Sprint(len(p.Runs))}
+		for k := range columns {
+			row = append(row, p.cell(&columns[k]))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// number writes a value of a parameter.
+func number(x float64) string {
+	if x == math.Trunc(x) || x >= 1000 {
+		return whole(x)
+	}
+	return fmt.Sprintf("%.3g", x)
+}
+
+// WriteTable writes the sweep as aligned text, or as a Markdown table: medians,
+// and the spread where there are several runs.
+func (s *Sweep) WriteTable(w io.Writer, markdown bool) error {
+	t := s.table()
+	if markdown {
+		lines := []string{"| " + strings.Join(t.Head, " | ") + " |", "|" + strings.Repeat(" ---: |", len(t.Head))}
+		for _, row := range t.Rows {
+			lines = append(lines, "| "+strings.Join(row, " | ")+" |")
+		}
+		_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+		return err
+	}
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range append([][]string{t.Head}, t.Rows...) {
+		fmt.Fprintln(out, strings.Join(row, "\t")+"\t")
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, s.Flatness())
+	return err
+}
+
+// Flatness says how far processor time per delivery lies apart over the sweep.
+func (s *Sweep) Flatness() string {
+	perDelivery := ofServer(func(v *Server) float64 { return v.CPUUSPerDelivery })
+	low, high := math.Inf(1), 0.0
+	for i := range s.Points {
+		if _, median, _, ok := s.Points[i].spreadOf(perDelivery); ok && median > 0 {
+			low, high = min(low, median), max(high, median)
+		}
+	}
+	if high == 0 {
+		return "The server's processor time is not known."
+	}
+	return fmt.Sprintf("CPU per delivery: %.2f to %.2f µs, the largest %.0f %% above the least.", low, high, 100*(high/low-1))
+}
