@@ -202,9 +202,10 @@ func (c *cell) rateOfOne() float64 {
 	return c.rate.entities / float64(max(1, len(c.image.entities)))
 }
 
-// wanted is how many entities are to be near: half of the budget is theirs.
+// wanted is how many entities are to be near: half of the budget is theirs. A
+// hub that has too much to write keeps to the very nearest.
 func (h *Hub) wanted(budget Budget, c *cell) int {
-	near := float64(h.hubs.config.Near)
+	near := float64(h.hubs.config.Near) * max(1./3, h.squeeze.by)
 	one := max(0.01, c.rateOfOne())
 	if budget.Entities > 0 {
 		near = min(near, budget.Entities/2/one)

@@ -1,0 +1,208 @@
+package hub
+
+import (
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/world"
+)
+
+// lawn is one cell with a crowd on it and one participant in the middle, in a
+// bubble of time.
+type lawn struct {
+	*town
+	spot [][2]float64 // of each: metres east and north
+	conn *fakeConn    // of the one in the middle
+}
+
+func newLawn(t *testing.T, people int, budget Budget, near int) *lawn {
+	w := &lawn{town: newTown(t, 1), conn: &fakeConn{room: -1}}
+	w.bench = newBench(t, 1)
+	w.hubs.config.Budget, w.hubs.config.Near = budget, near
+	here := cellAt(1)
+	for i := range people {
+		w.spot = append(w.spot, [2]float64{w.random.NormFloat64() * 20, w.random.NormFloat64() * 20})
+		if i == 0 {
+			w.spot[0] = [2]float64{}
+		}
+		w.truth.sequence++
+		w.stand(i)
+		w.truth.at[uint64(i+1)] = here
+		w.publish(map[world.Cell][]*starlingv1.Step{here: {w.update(uint64(i+1), starlingv1.Change_CREATED, uint64(i+1))}})
+	}
+	c := w.hubs.Prepare(Newcomer{Conn: w.conn, Avatar: 1, Cell: here, Budget: w.hubs.Granted(Budget{})})
+	c.Begin(&starlingv1.ServerMessage{Kind: &starlingv1.ServerMessage_Welcome{Welcome: &starlingv1.Welcome{}}})
+	w.pass()
+	return w
+}
+
+func (w *lawn) stand(i int) { w.spots[uint64(i+1)] = w.spot[i] }
+
+// pass lets a tick go by in which some act.
+func (w *lawn) pass(actors ...int) {
+	for _, i := range actors {
+		w.truth.sequence++
+		w.spot[i][0] += w.random.NormFloat64() / 10
+		w.stand(i)
+		w.publish(map[world.Cell][]*starlingv1.Step{cellAt(1): {w.update(uint64(i+1), starlingv1.Change_CHANGED, uint64(i+1))}})
+	}
+	w.town.pass()
+}
+
+func some(random *rand.Rand, n, of int) (actors []int) {
+	for range n {
+		actors = append(actors, random.IntN(of))
+	}
+	return actors
+}
+
+func TestBudgetHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, budget := range []Budget{{Entities: 100}, {Entities: 400}, {Bytes: 16 << 10}, {Entities: 300, Bytes: 64 << 10}} {
+			w := newLawn(t, 500, budget, 12)
+			conn := w.conn
+			for range 100 { // five seconds, 1,000 actions a second
+				w.pass(some(w.random, 50, 500)...)
+			}
+			conn.messages(t)
+			started := time.Now()
+			steps, bytes := 0, 0
+			for range 200 {
+				w.pass(some(w.random, 50, 500)...)
+				for _, b := range conn.taken {
+					bytes += len(b)
+				}
+				for _, f := range frames(conn.messages(t)) {
+					for _, c := range f.Commits {
+						steps += len(c.Steps)
+					}
+				}
+			}
+			seconds := time.Since(started).Seconds()
+			rate, volume := float64(steps)/seconds, float64(bytes)/seconds
+			if budget.Entities > 0 && rate > 1.1*budget.Entities || budget.Bytes > 0 && volume > 1.2*budget.Bytes {
+				t.Errorf("budget %v: %.0f steps and %.0f bytes a second", budget, rate, volume)
+			}
+			if rate < 0.4*budget.Entities && volume < 0.4*budget.Bytes {
+				t.Errorf("budget %v is hardly used: %.0f steps and %.0f bytes a second", budget, rate, volume)
+			}
+		}
+	})
+}
+
+// What the very nearest do is told in the tick in which they do it, each time;
+// others wait.
+func TestNearestComeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLawn(t, 500, Budget{Entities: 150}, 24)
+		for range 100 {
+			w.pass(some(w.random, 50, 500)...)
+		}
+		conn := w.conn
+		late, far := 0, 0
+		for range 100 {
+			conn.messages(t)
+			actors := some(w.random, 50, 500)
+			w.pass(actors...)
+			told := map[uint64]uint64{}
+			for _, f := range frames(conn.messages(t)) {
+				for _, c := range f.Commits {
+					for _, s := range c.Steps {
+						told[s.GetUpdate().GetEntity()] = max(told[s.GetUpdate().GetEntity()], s.GetUpdate().GetVersion().GetSequence())
+					}
+				}
+			}
+			for _, i := range actors {
+				entity := uint64(i + 1)
+				is := w.truth.cell(cellAt(1)).holds[entity]
+				switch near := w.rank(i); {
+				case near <= 8 && told[entity] != is:
+					t.Fatalf("the %dth nearest acted at %d, told was %d", near, is, told[entity])
+				case near > 200 && told[entity] == is:
+					far++
+				case near > 200:
+					late++
+				}
+			}
+		}
+		if late < 5*far {
+			t.Errorf("of those far away %d actions came at once, %d later", far, late)
+		}
+	})
+}
+
+// rank says how many are nearer to the middle than a participant.
+func (w *lawn) rank(i int) (n int) {
+	distance := func(j int) float64 {
+		x, y := w.spot[j][0]-w.spot[0][0], w.spot[j][1]-w.spot[0][1]
+		return x*x + y*y
+	}
+	for j := range w.spot {
+		if distance(j) < distance(i) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSmallerBudgetCounts(t *testing.T) {
+	s := &Hubs{config: Config{Budget: Budget{Entities: 500, Bytes: 1 << 16}}}
+	for asked, want := range map[Budget]Budget{
+		{}:                            {500, 1 << 16},
+		{Entities: 100}:               {100, 1 << 16},
+		{Entities: 1000, Bytes: 1}:    {500, leastBytes},
+		{Entities: 1, Bytes: 1 << 20}: {leastEntities, 1 << 16},
+	} {
+		if got := s.Granted(asked); got != want {
+			t.Errorf("asked for %v, granted %v, want %v", asked, got, want)
+		}
+	}
+	unbounded := &Hubs{}
+	if got := unbounded.Granted(Budget{Bytes: 9000}); got != (Budget{Bytes: 9000}) {
+		t.Errorf("of no bound, granted %v", got)
+	}
+}
+
+func TestClasses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.Float64Range(lowestRate, 6000).Draw(t, "rate")
+		class := classOf(rate)
+		if class < 0 || class >= rateClasses || classRate(class) > rate*1.0001 {
+			t.Fatalf("class %d of rate %v has %v", class, rate, classRate(class))
+		}
+		if class < rateClasses-1 && classRate(class+1) <= rate*0.9999 {
+			t.Fatalf("class %d is too slow for %v", class, rate)
+		}
+	})
+	if classOf(-5) != 0 || classOf(0) != 0 {
+		t.Error("nothing left is the slowest class")
+	}
+}
+
+func TestSqueeze(t *testing.T) {
+	s := squeeze{1}
+	budget := Budget{Entities: 1000, Bytes: 100_000}
+	if s.apply(budget) != budget {
+		t.Error("squeezed without need")
+	}
+	for range 100 {
+		s.tick(0.9, 0, 15*time.Millisecond)
+	}
+	if got := s.apply(budget); got != (Budget{200, 20_000}) {
+		t.Errorf("squeezed to %v", got)
+	}
+	if small := (Budget{Entities: 50}); s.apply(small) != small {
+		t.Errorf("a small budget became %v", s.apply(small))
+	}
+	for range 100 {
+		s.tick(0.1, 0, 15*time.Millisecond)
+	}
+	if s.apply(budget) != budget {
+		t.Errorf("still squeezed: %v", s.by)
+	}
+}
