@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -264,6 +265,12 @@ func (o *crowdOptions) write(out io.Writer, runs []report.Run) error {
 	}
 	if o.json == "-" {
 		out = os.Stderr
+	}
+	if o.report != "" {
+		if err := report.WritePage(o.report, o.allowed(), runs...); err != nil {
+			return err
+		}
+		defer fmt.Fprintln(out, "page:", filepath.Join(o.report, "index.html"))
 	}
 	for i := range runs {
 		if err := summarize(out, &runs[i]); err != nil {

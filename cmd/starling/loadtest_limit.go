@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/starling-vr/starling/loadtest/generator"
@@ -93,6 +94,12 @@ func (o *crowdOptions) writeLimit(out io.Writer, found *report.Limit) error {
 	}
 	if o.json == "-" {
 		out = os.Stderr
+	}
+	if o.report != "" {
+		if err := report.WriteLimitPage(o.report, found); err != nil {
+			return err
+		}
+		defer fmt.Fprintln(out, "page:", filepath.Join(o.report, "index.html"))
 	}
 	if !found.Found {
 		_, err := fmt.Fprintf(out, "%s: not even the lowest rate that was tried holds %s\n", found.Scenario, o.maxMiss.String())

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -196,8 +197,9 @@ func (d *drawing) mark(m Mark) {
 		left, f(y), Width-right, Width-right-2, f(y-5), html.EscapeString(m.Name))
 }
 
-// legend names the series, if there are several.
+// legend names the series that have a name, if there are several.
 func (d *drawing) legend(all []Series) {
+	all = slices.DeleteFunc(slices.Clone(all), func(s Series) bool { return s.Name == "" })
 	if len(all) < 2 {
 		return
 	}
