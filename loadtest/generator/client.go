@@ -62,6 +62,7 @@ type client struct {
 	sent       int    // of queue: under way; what follows is to be sent, again perhaps
 	heldUntil  int64  // nothing is sent before: it was refused
 	pause      time.Duration
+	refusal    string // code of the last one
 	cells      []cellState
 }
 

@@ -72,15 +72,14 @@ func (l *loop) now() int64 { return int64(time.Since(l.epoch)) }
 
 // Bounds of the loop.
 const (
-	openAtOnce     = 256 // connections in the handshake
-	handshakeTime  = 15 * time.Second
-	leaveTime      = 2 * time.Second
-	eventsPerLook  = 16 // sockets read before it is looked at what is due
-	longestWait    = 20 * time.Millisecond
-	startIn        = 50 * time.Millisecond
-	receiveBuffer  = 256 << 10
-	joinPatience   = 5 * time.Second // after which one who does not get in counts as there
-	actionPatience = time.Second     // after which a refused action is given up
+	openAtOnce    = 256 // connections in the handshake
+	handshakeTime = 15 * time.Second
+	leaveTime     = 2 * time.Second
+	eventsPerLook = 16 // sockets read before it is looked at what is due
+	longestWait   = 20 * time.Millisecond
+	startIn       = 50 * time.Millisecond
+	receiveBuffer = 256 << 10
+	joinPatience  = 5 * time.Second // after which one who does not get in counts as there
 )
 
 // run goes on until the run is over or ctx ends.

@@ -315,4 +315,8 @@ func judge(r *report.Run, l *loop) {
 	if why, is := l.limited(); is {
 		r.GeneratorLimited, r.GeneratorLimitedWhy = true, why
 	}
+	const disturbing = 0.05 // of the machine
+	if others := r.Machine.OthersCPUS; others != nil && *others > disturbing*float64(r.Machine.Cores)*r.DurationS {
+		r.Notes = append(r.Notes, fmt.Sprintf("other processes used %.1f of this machine's %d processors meanwhile: latencies and misses are theirs, too", *others/r.DurationS, r.Machine.Cores))
+	}
 }

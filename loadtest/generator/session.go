@@ -252,7 +252,8 @@ func (l *loop) outcome(c *client, r *wire.Result, now int64) {
 // after it.
 func (l *loop) refusedForNow(c *client, i int, r *wire.Result, now int64) {
 	a := &c.queue[i]
-	l.ledger.refused(a.sequence, r.Code.String())
+	c.refusal = r.Code.String()
+	l.ledger.refused(a.sequence, c.refusal)
 	a.pending = false
 	switch r.Code {
 	case starlingv1.Code_BUSY, starlingv1.Code_RATE, starlingv1.Code_TOO_LATE_TO_START, starlingv1.Code_OUT_OF_ORDER:
@@ -313,9 +314,10 @@ func (l *loop) sendable(c *client, a *act) bool {
 	return true
 }
 
-// giveUp drops actions that were refused for too long, as a person would: if
-// surely nothing of the session is under way, what was refused has no effect and
-// its number is free for the next.
+// giveUp drops refused actions whose deadline has passed: newer ones are better
+// than late ones, and sent one behind the other all would be late. If surely
+// nothing of the session is under way, what was refused has no effect and its
+// number is free for the next.
 func (l *loop) giveUp(c *client, now int64) {
 	for i := range c.queue {
 		if a := &c.queue[i]; a.pending || a.number != 0 && !a.safe {
@@ -324,9 +326,10 @@ func (l *loop) giveUp(c *client, now int64) {
 	}
 	for len(c.queue) > 0 {
 		a := &c.queue[0]
-		if a.function == spawn || a.function == leave || now-l.origin-a.due < int64(actionPatience) {
+		if a.function == spawn || a.function == leave || now-l.origin-a.due < int64(l.config.Deadline) {
 			return
 		}
+		l.ledger.refused(a.sequence, c.refusal) // those behind it, too, were told to wait
 		l.ledger.close(a.sequence)
 		if a.number != 0 {
 			c.next--
