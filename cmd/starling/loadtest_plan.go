@@ -226,6 +226,7 @@ func printAnswer(out io.Writer, a *plan.Answer, c *plan.Costs) error {
 func calibrateCommand() *cobra.Command {
 	var o calibrate.Options
 	var path string
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "calibrate",
 		Short: "Measure what each stage of an action costs on this machine",
@@ -235,16 +236,21 @@ delivery. ` + "`starling loadtest plan --costs FILE`" + ` reckons with them. The
 		Example: `  starling loadtest calibrate --store redis --durability disk --json costs.json`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			errors := cmd.ErrOrStderr()
-			o.Progress = func(line string) { fmt.Fprintln(errors, line) }
-			o.Log = slog.New(slog.NewTextHandler(errors, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			stderr := cmd.ErrOrStderr()
+			o.Progress = func(line string) { fmt.Fprintln(stderr, line) }
+			o.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			o.Target.Log = o.Log
 			costs, err := calibrate.Run(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(errors, "the costs explain the processor time of the runs to within %.0f %%\n", 100*costs.Fit.WorstCPU)
-			return writeJSON(path, cmd.OutOrStdout(), costs)
+			fmt.Fprintf(stderr, "the costs explain the processor time of the runs to within %.0f %%\n", 100*costs.Fit.WorstCPU)
+			if check {
+				costs.Checks, err = calibrate.Check(cmd.Context(), calibrate.CheckOptions{
+					Target: o.Target, Costs: costs, Duration: o.Duration, Seeds: []uint64{o.Seed}, Log: o.Log, Progress: o.Progress,
+				})
+			}
+			return errors.Join(err, writeJSON(path, cmd.OutOrStdout(), costs))
 		},
 	}
 	o.Target = target.Options{}
@@ -256,6 +262,7 @@ delivery. ` + "`starling loadtest plan --costs FILE`" + ` reckons with them. The
 	flags.IntVar(&o.Repeats, "repeats", 1, "how often a run is repeated during which other programs used more than --quiet")
 	flags.Float64Var(&o.Quiet, "quiet", 0.1, "cores that other programs may use")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of everything random")
+	flags.BoolVar(&check, "check", false, "then look for the real limits of sparse, street and arena, and hold the predicted ones against them (some minutes)")
 	flags.StringVar(&path, "json", "-", "`FILE` to write the costs to (- is the standard output)")
 	return cmd
 }

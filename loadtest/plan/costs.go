@@ -38,7 +38,31 @@ type Costs struct {
 	// processor time.
 	WakeUS float64 `json:"wake_us"`
 
-	Fit Fit `json:"fit"`
+	Fit    Fit     `json:"fit"`
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// Check holds predictions by the costs against real runs on the same machine,
+// which server, store and load tester shared.
+type Check struct {
+	Scenario      string       `json:"scenario"`
+	PredictedPerS float64      `json:"predicted_per_s"` // limit: actions per second that hold; 0: none
+	MeasuredPerS  float64      `json:"measured_per_s"`
+	Error         float64      `json:"error"` // predicted over measured, less 1
+	Points        []CheckPoint `json:"points"`
+}
+
+// CheckPoint is one real run, and what was predicted of it.
+type CheckPoint struct {
+	Participants      int     `json:"participants"`
+	OfferedPerS       float64 `json:"offered_per_s"`
+	MissRate          float64 `json:"miss_rate"`
+	PredictedMissRate float64 `json:"predicted_miss_rate"`
+	ServerUS          float64 `json:"server_us"` // processor microseconds an action, the store's among them
+	PredictedServerUS float64 `json:"predicted_server_us"`
+	P50MS             float64 `json:"p50_ms"`
+	PredictedP50MS    float64 `json:"predicted_p50_ms"`
+	OthersCPUPerS     float64 `json:"others_cpu_per_s"` // cores that other programs used during the real run
 }
 
 // GatewayCosts are those of a gateway.
