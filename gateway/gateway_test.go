@@ -50,7 +50,7 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	config := DefaultConfig()
-	config.Node, config.Hubs = "test", 2
+	config.Node, config.Hubs, config.Reader = "test", 2, readerOf(t)
 	if change != nil {
 		change(&config)
 	}
