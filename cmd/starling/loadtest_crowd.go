@@ -296,6 +296,9 @@ latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms
 		r.DeliveriesReceived, r.DeliveriesExpected, r.DeliveriesConflated, 100*r.MissRate, r.DeadlineMS, 100*r.MissRate30MS, 100*r.ActionMissRate,
 		r.LatencyMS.P50, r.LatencyMS.P90, r.LatencyMS.P99, r.LatencyMS.P999, r.LatencyMS.Max,
 		server, r.Generator.CPUS, r.Generator.LagP99MS)
+	for _, code := range r.RefusalCodes() {
+		fmt.Fprintf(out, "refused %s: %d\n", code, r.RefusalsByCode[code])
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(out, "note:", note)
 	}

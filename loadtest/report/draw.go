@@ -40,7 +40,7 @@ func draw(s *Snapshot, elapsed time.Duration, seconds []Second, options ViewOpti
 	case s.Phase == Done:
 		c.totals(&s.Total)
 		c.misses(s, seconds, options)
-	case len(seconds) == 0:
+	case len(seconds) == 0 || n.Offered == 0:
 		c.row("connected", fmt.Sprintf("%s of %s", grouped(int64(n.Connected)), grouped(int64(s.Participants))))
 	default:
 		c.rates(s)

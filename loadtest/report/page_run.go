@@ -62,7 +62,7 @@ func subtitle(r *Run) string {
 	} else {
 		parts = append(parts, fmt.Sprintf("seed %d", r.Seed))
 	}
-	return strings.Join(append(parts, fmt.Sprintf("%g s from %s", r.DurationS, r.Started.UTC().Format(time.DateTime+" UTC"))), " · ")
+	return strings.Join(append(parts, fmt.Sprintf("%g\u00a0s from %s", r.DurationS, r.Started.UTC().Format(time.DateTime+" UTC"))), " · ")
 }
 
 func footer(r *Run) string {
@@ -148,7 +148,7 @@ func countsTable(r *Run) table {
 
 func refusalsTable(r *Run) table {
 	t := table{Title: "Refusals", Head: []string{"Code", "Actions", "Share of the offered"}}
-	for _, code := range codesOf(r) {
+	for _, code := range r.RefusalCodes() {
 		t.Rows = append(t.Rows, []string{code, grouped(r.RefusalsByCode[code]), percent(share(r.RefusalsByCode[code], r.Offered))})
 	}
 	if s := r.RefusalSpread; s != nil {
@@ -160,8 +160,8 @@ func refusalsTable(r *Run) table {
 	return t
 }
 
-// codesOf are the codes of refusals, the most frequent first.
-func codesOf(r *Run) []string {
+// RefusalCodes are the codes of its refusals, the most frequent first.
+func (r *Run) RefusalCodes() []string {
 	var codes []string
 	for code := range r.RefusalsByCode {
 		codes = append(codes, code)

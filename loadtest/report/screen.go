@@ -59,7 +59,7 @@ func (s *state) show(now Snapshot, at time.Time) {
 	if now.Title != s.now.Title {
 		s.seconds = s.seconds[:0]
 	}
-	if now.Phase == Measuring || now.Phase == WarmingUp {
+	if now.Second.Offered > 0 && (len(s.seconds) == 0 || s.seconds[len(s.seconds)-1].At != now.Second.At) {
 		if len(s.seconds) == mostPast {
 			s.seconds = s.seconds[:copy(s.seconds, s.seconds[1:])]
 		}

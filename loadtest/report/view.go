@@ -67,7 +67,7 @@ type lines struct {
 	out     io.Writer
 	options ViewOptions
 	title   string
-	warning string
+	warned  bool
 }
 
 func newLines(out io.Writer, options ViewOptions) *lines { return &lines{out: out, options: options} }
@@ -79,12 +79,10 @@ func (l *lines) Show(s Snapshot) {
 		l.title = s.Title
 		fmt.Fprintln(l.out, s.Title)
 	}
-	if s.Warning != l.warning {
-		l.warning = s.Warning
-		if s.Warning != "" {
-			fmt.Fprintln(l.out, "  warning:", s.Warning)
-		}
+	if s.Warning != "" && !l.warned { // its figures change every second
+		fmt.Fprintln(l.out, "  warning:", s.Warning)
 	}
+	l.warned = s.Warning != ""
 	fmt.Fprintln(l.out, "  "+lineOf(&s))
 }
 
@@ -99,10 +97,13 @@ func (l *lines) Close() {}
 // lineOf writes a snapshot in one line of name=value that tools can cut.
 func lineOf(s *Snapshot) string {
 	line := fmt.Sprintf("%-10s %5.1fs", s.Phase, s.Elapsed.Seconds())
-	if s.Phase != Measuring && s.Phase != WarmingUp && s.Phase != Settling {
-		return fmt.Sprintf("%s connected=%d/%d", line, s.Second.Connected, s.Participants)
-	}
 	n := &s.Second
+	switch {
+	case s.Phase == Starting || s.Phase == Done:
+		return strings.TrimSpace(line)
+	case n.Offered == 0:
+		return fmt.Sprintf("%s connected=%d/%d", line, n.Connected, s.Participants)
+	}
 	line += fmt.Sprintf(" offered=%d/s achieved=%d/s refused=%d/s p50=%.1fms p99=%.1fms max=%.1fms missed=%s total_missed=%s",
 		n.Offered, n.Achieved, n.Refused, n.P50MS, n.P99MS, n.MaxMS, percent(n.MissRate()), percent(s.Total.missRate()))
 	if n.ServerCPUS != nil {
