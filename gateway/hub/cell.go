@@ -113,13 +113,17 @@ func (w *watch) behind() bool {
 	return !w.given && (c.epoch < w.floor.epoch || c.epoch == w.floor.epoch && c.sequence < w.floor.sequence)
 }
 
-// sighting says where an entity was seen.
+// sighting says where an entity was seen: in the cell that tells of it, or on
+// its way to another one.
 type sighting struct {
 	avatar  world.EntityID
 	place   world.PlaceID
+	from    world.Cell // that tells of it
 	cell    world.Cell
 	version world.Version
 }
+
+func (s *sighting) left() bool { return s.cell != s.from }
 
 // replace takes a baseline.
 func (c *cell) replace(m *pubsub.Message, now time.Time, seen func(sighting)) {
@@ -174,7 +178,7 @@ func (c *cell) walk(m *pubsub.Message, now time.Time, seen func(sighting)) {
 		if c.crowd != nil {
 			c.crowd.update(s, h, m.Arrived, now)
 		}
-		at := sighting{avatar: h.entity, place: c.key.place, cell: c.key.cell, version: h.version}
+		at := sighting{avatar: h.entity, place: c.key.place, from: c.key.cell, cell: c.key.cell, version: h.version}
 		switch starlingv1.Change(h.change) {
 		case starlingv1.Change_REMOVED:
 			continue

@@ -140,13 +140,37 @@ func (h *Hub) see(s sighting) {
 func (h *Hub) followSightings() {
 	h.followMoves()
 	for _, s := range h.sightings {
+		if !h.stands(&s.at) {
+			continue
+		}
 		if c := s.client; c.hub.Load() == h && c.home == h && !c.gone {
-			h.sighted(c, s.at.cell, s.at.version)
+			h.follow(c, s.at)
 		} else {
-			c.doIn(h, func(h *Hub) { h.sighted(c, s.at.cell, s.at.version) })
+			c.doIn(h, func(h *Hub) { h.follow(c, s.at) })
 		}
 	}
 	h.sightings = h.sightings[:0]
+}
+
+// stands says whether a sighting is the last word of the cell that told it. An
+// avatar that goes through several cells within one batch has one version in all
+// of them: what it was on its way must not be taken for where it is.
+func (h *Hub) stands(s *sighting) bool {
+	in := h.cells[cellKey{s.place, s.from}]
+	if s.left() || in == nil {
+		return true
+	}
+	_, there := in.image.entities[s.avatar]
+	return there
+}
+
+// follow takes a sighting. Of those of one batch, that it left a cell counts only
+// for who is held to be there: the others know more.
+func (h *Hub) follow(c *Client, s sighting) {
+	if s.left() && s.version == c.version && c.cell != s.from {
+		return
+	}
+	h.sighted(c, s.cell, s.version)
 }
 
 // sendRead asks the owner for a baseline.
