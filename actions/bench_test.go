@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/starling-vr/starling/actions"
-	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/pubsub"
@@ -37,13 +36,13 @@ func BenchmarkHostMove(b *testing.B) {
 	host := newBench(b, func(o *actions.Options) { o.Bus, o.Logger = c, slog.New(slog.DiscardHandler) })
 	id, _ := shardAt(b, taipei)
 	for n := range sessions {
-		host.Control(c, &clusterv1.Control{Shard: shard.ShardMessage(id), Kind: &clusterv1.Control_Attach{Attach: &clusterv1.Attach{
+		host.Control(c, &clusterv1.Control{Shard: world.ShardMessage(id), Kind: &clusterv1.Control_Attach{Attach: &clusterv1.Attach{
 			Session: uint64(n + 1), Participant: "p", Gateway: c.Node(), Pose: geoPose(taipei)}}})
 		if r := <-c.replies; r.Code != starlingv1.Code_APPLIED {
 			b.Fatal(r)
 		}
 	}
-	target := shard.ShardMessage(id)
+	target := world.ShardMessage(id)
 	acts := make([]clusterv1.RoutedAct, b.N)
 	inner := make([]starlingv1.Act, b.N)
 	pose := geoPose(world.Geo{Lat: taipei.Lat + 1e-6, Lng: taipei.Lng, Alt: taipei.Alt})

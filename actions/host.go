@@ -116,42 +116,42 @@ func (h *Host) Act(from Edge, act *clusterv1.RoutedAct) {
 	if d := act.GetDeadlineUs(); d != 0 {
 		w.act.Deadline = w.act.Arrived.Add(time.Duration(d) * time.Microsecond)
 	}
-	h.submit(shard.ShardOf(act.GetShard()), w)
+	h.submit(world.ShardOf(act.GetShard()), w)
 }
 
 // Control takes a change of sessions.
 func (h *Host) Control(from Edge, control *clusterv1.Control) {
 	w := h.work(kindControl)
 	w.gateway, w.control = h.knows(from), control
-	h.submit(shard.ShardOf(control.GetShard()), w)
+	h.submit(world.ShardOf(control.GetShard()), w)
 }
 
 // Renew keeps sessions present.
 func (h *Host) Renew(from Edge, renew *clusterv1.Renew) {
 	w := h.work(kindRenew)
 	w.gateway, w.renew = h.knows(from), renew
-	h.submit(shard.ShardOf(renew.GetShard()), w)
+	h.submit(world.ShardOf(renew.GetShard()), w)
 }
 
 // ReadCell answers with a cell's committed image.
 func (h *Host) ReadCell(from Edge, read *clusterv1.ReadCell) {
 	w := h.work(kindRead)
 	w.gateway, w.read = h.knows(from), read
-	h.submit(shard.ShardOf(read.GetShard()), w)
+	h.submit(world.ShardOf(read.GetShard()), w)
 }
 
 // Parcel takes what another shard sent.
 func (h *Host) Parcel(envelope *clusterv1.ParcelEnvelope) {
 	w := h.work(kindParcel)
 	w.parcel = envelope
-	h.submit(shard.ShardOf(envelope.GetOutgoing().GetTarget()), w)
+	h.submit(world.ShardOf(envelope.GetOutgoing().GetTarget()), w)
 }
 
 // ParcelAck takes the acknowledgement of another shard.
 func (h *Host) ParcelAck(ack *clusterv1.ParcelAck) {
 	w := h.work(kindAck)
 	w.ack = ack
-	h.submit(shard.ShardOf(ack.GetSource()), w)
+	h.submit(world.ShardOf(ack.GetSource()), w)
 }
 
 // Release hands a shard over: see Owner.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/starling-vr/starling/actions"
-	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/world"
@@ -85,7 +84,7 @@ func TestReadersSeeTheCommittedImageWhileABatchIsInFlight(t *testing.T) {
 	north := taipei
 	north.Lat += 0.00001
 	for n := range uint64(3) {
-		b.Act(b.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: 7, Act: &starlingv1.Act{
+		b.Act(b.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(id), Session: 7, Act: &starlingv1.Act{
 			Number: n + 1, Function: &starlingv1.Act_Move{Move: &starlingv1.Move{Pose: geoPose(north)}}}})
 	}
 	for range 3 {
@@ -150,7 +149,7 @@ func TestAFencedOwnerTellsNothingAndLoadsAgain(t *testing.T) {
 	if _, err := store.Claim(context.Background(), id, "owner-2", 99, 0); err != nil {
 		t.Fatal(err)
 	}
-	b.Act(b.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: 7, Act: speak(2, "lost")})
+	b.Act(b.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(id), Session: 7, Act: speak(2, "lost")})
 	gone := func() bool {
 		for _, s := range b.Shards() {
 			if s.Shard == id && s.Epoch == first {
@@ -205,7 +204,7 @@ func TestAnOwnerWithoutItsLeaseTellsNothing(t *testing.T) {
 	id, _ := shardAt(t, taipei)
 	b.attach(t, id, 7, geoPose(taipei))
 	lease.invalid.Store(true)
-	b.Act(b.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: 7, Act: speak(1, "hello")})
+	b.Act(b.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(id), Session: 7, Act: speak(1, "hello")})
 	waitFor(t, "the commit", func() bool {
 		holder, err := b.log.Tail(context.Background(), id)
 		return err == nil && holder.Sequence == 2
@@ -224,7 +223,7 @@ func (b *bench) read(t *testing.T, id world.ShardID, cell world.Cell) *starlingv
 	t.Helper()
 	b.next++
 	request := b.next
-	b.ReadCell(b.edge, &clusterv1.ReadCell{Request: request, Shard: shard.ShardMessage(id), Cell: uint64(cell)})
+	b.ReadCell(b.edge, &clusterv1.ReadCell{Request: request, Shard: world.ShardMessage(id), Cell: uint64(cell)})
 	b.edge.await(t, "a baseline", func() bool { _, ok := b.edge.images[request]; return ok })
 	steps := new(starlingv1.Steps)
 	if err := steps.UnmarshalVT(b.edge.images[request].Steps); err != nil {

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/starling-vr/starling/actions"
-	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/world"
@@ -32,7 +31,7 @@ func TestAStoreThatWentBackAndWasClaimedByAnotherIsTheOthers(t *testing.T) {
 	second := newBench(t, func(o *actions.Options) { o.Log, o.RetainAll, o.Node = store, true, "owner-2" })
 	second.attach(t, id, 8, geoPose(taipei))
 	second.act(t, id, 8, speak(1, "hello"))
-	first.Act(first.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: 7, Act: speak(6, "lost")})
+	first.Act(first.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(id), Session: 7, Act: speak(6, "lost")})
 	waitFor(t, "the shard to be dropped", func() bool {
 		for _, s := range first.Shards() {
 			if s.Shard == id && s.Epoch == 7 {
@@ -134,7 +133,7 @@ func TestParcelsOfAShardThatWasLetGoAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the registration to arrive", func() bool {
-		holder, err := store.Tail(context.Background(), shard.RegisterOf("ann"))
+		holder, err := store.Tail(context.Background(), world.RegisterOf("ann"))
 		return err == nil && holder.Sequence > 0
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/starling-vr/starling/actions"
-	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/invoke"
@@ -139,7 +138,7 @@ func shardAt(t testing.TB, at world.Geo) (world.ShardID, world.Cell) {
 func (b *bench) control(t *testing.T, id world.ShardID, c *clusterv1.Control) *clusterv1.ControlReply {
 	t.Helper()
 	b.next++
-	c.Request, c.Shard = b.next, shard.ShardMessage(id)
+	c.Request, c.Shard = b.next, world.ShardMessage(id)
 	b.Control(b.edge, c)
 	b.edge.await(t, "a reply", func() bool { return b.edge.replies[c.Request] != nil })
 	return b.edge.replies[c.Request]
@@ -158,7 +157,7 @@ func (b *bench) attach(t *testing.T, id world.ShardID, session uint64, pose *sta
 
 func (b *bench) act(t *testing.T, id world.ShardID, session uint64, act *starlingv1.Act) *starlingv1.Outcome {
 	t.Helper()
-	b.Act(b.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: session, Act: act})
+	b.Act(b.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(id), Session: session, Act: act})
 	var out *starlingv1.Outcome
 	b.edge.await(t, "an outcome", func() bool {
 		for _, o := range b.edge.outcomes {
@@ -189,7 +188,7 @@ func TestHostServesAttachMoveSpeakTouchRead(t *testing.T) {
 			t.Fatalf("%v: %v %s", act, out.Code, out.Message)
 		}
 	}
-	b.ReadCell(b.edge, &clusterv1.ReadCell{Request: 99, Shard: shard.ShardMessage(id), Cell: uint64(cell)})
+	b.ReadCell(b.edge, &clusterv1.ReadCell{Request: 99, Shard: world.ShardMessage(id), Cell: uint64(cell)})
 	b.edge.await(t, "a baseline", func() bool { _, ok := b.edge.images[99]; return ok })
 	steps := new(starlingv1.Steps)
 	if err := steps.UnmarshalVT(b.edge.images[99].Steps); err != nil {

@@ -55,7 +55,7 @@ func TestCrossingAndActingAcrossABorder(t *testing.T) {
 	}
 	b.edge.await(t, "the arrival", func() bool {
 		for _, n := range b.edge.notices {
-			if n.Session == 8 && n.Arrived && shard.ShardOf(n.Shard) == here {
+			if n.Session == 8 && n.Arrived && world.ShardOf(n.Shard) == here {
 				return true
 			}
 		}
@@ -68,10 +68,10 @@ func TestCrossingAndActingAcrossABorder(t *testing.T) {
 		t.Errorf("what was held did not come along: %v", out)
 	}
 	// Whoever still asks the shard that it left is shown the way.
-	b.Act(b.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(there), Session: 8, Act: speak(5, "lost")})
+	b.Act(b.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(there), Session: 8, Act: speak(5, "lost")})
 	b.edge.await(t, "the forwarding address", func() bool {
 		for _, o := range b.edge.outcomes {
-			if o.Outcome.Number == 5 && o.MovedTo != nil && shard.ShardOf(o.MovedTo) == here {
+			if o.Outcome.Number == 5 && o.MovedTo != nil && world.ShardOf(o.MovedTo) == here {
 				return true
 			}
 		}
@@ -140,7 +140,7 @@ func TestPlacesAreMadeJoinedLimitedAndClosed(t *testing.T) {
 
 func (b *bench) claim(t *testing.T, participant string, session uint64, resume bool) *clusterv1.ControlReply {
 	t.Helper()
-	return b.control(t, shard.RegisterOf(participant), &clusterv1.Control{Kind: &clusterv1.Control_Claim{Claim: &clusterv1.Claim{
+	return b.control(t, world.RegisterOf(participant), &clusterv1.Control{Kind: &clusterv1.Control_Claim{Claim: &clusterv1.Claim{
 		Participant: participant, Session: session, Resume: resume}}})
 }
 
@@ -160,7 +160,7 @@ func TestANewSessionOfAParticipantFencesTheOld(t *testing.T) {
 	lives := func(session uint64) func() bool {
 		return func() bool {
 			r := b.claim(t, "ann", session, true)
-			return r.Code == starlingv1.Code_APPLIED && r.Registration.Shard != nil && shard.ShardOf(r.Registration.Shard) == id
+			return r.Code == starlingv1.Code_APPLIED && r.Registration.Shard != nil && world.ShardOf(r.Registration.Shard) == id
 		}
 	}
 	open(31)
@@ -202,8 +202,8 @@ func TestNumbers(t *testing.T) {
 	b := newBench(t, nil)
 	id, _ := shardAt(t, taipei)
 	b.attach(t, id, 7, geoPose(taipei))
-	b.Act(b.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: 7, Act: speak(3, "three")})
-	b.Act(b.edge, &clusterv1.RoutedAct{Shard: shard.ShardMessage(id), Session: 7, Act: speak(2, "two")})
+	b.Act(b.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(id), Session: 7, Act: speak(3, "three")})
+	b.Act(b.edge, &clusterv1.RoutedAct{Shard: world.ShardMessage(id), Session: 7, Act: speak(2, "two")})
 	b.act(t, id, 7, speak(1, "one"))
 	b.edge.await(t, "all three", func() bool { return len(b.edge.outcomes) == 3 })
 	for i, o := range b.edge.outcomes {

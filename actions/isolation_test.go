@@ -95,7 +95,7 @@ type crowd struct {
 
 func newCrowd(t *testing.T, b *bench, at world.Geo, first uint64, size int, act func() *starlingv1.Act) *crowd {
 	id, _ := shardAt(t, at)
-	c := &crowd{bench: b, shard: shard.ShardMessage(id), act: act}
+	c := &crowd{bench: b, shard: world.ShardMessage(id), act: act}
 	for i := range uint64(size) {
 		b.attach(t, id, first+i, geoPose(at))
 		c.players = append(c.players, &player{session: first + i, number: 1})
@@ -200,8 +200,8 @@ func floodWith(t *testing.T, act func() *starlingv1.Act, at world.Geo, every, co
 		{every: 250 * time.Microsecond, arrive: movers.one},
 		{every: every, arrive: flooders.one},
 		{every: 5 * time.Millisecond, arrive: func(n int) {
-			b.ReadCell(b.edge, &clusterv1.ReadCell{Request: uint64(n), Shard: shard.ShardMessage(home), Cell: uint64(cell)})
-			b.Renew(b.edge, &clusterv1.Renew{Shard: shard.ShardMessage(home), Sessions: []uint64{1000}})
+			b.ReadCell(b.edge, &clusterv1.ReadCell{Request: uint64(n), Shard: world.ShardMessage(home), Cell: uint64(cell)})
+			b.Renew(b.edge, &clusterv1.Renew{Shard: world.ShardMessage(home), Sessions: []uint64{1000}})
 		}},
 	}
 	for m.elapsed() <= long { // the processor has nothing to do: on to the next arrival

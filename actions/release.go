@@ -5,6 +5,7 @@ import (
 
 	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	"github.com/starling-vr/starling/world"
 )
 
 // release asks for the shard to be let go; done, if not nil, is called when it
@@ -91,7 +92,7 @@ func (s *served) letGo() bool {
 
 // hint makes the shard's next owner load it, by an acknowledgement of nothing.
 func (s *served) hint() {
-	id := shard.ShardMessage(s.id)
+	id := world.ShardMessage(s.id)
 	s.host.network.SendParcelAck(s.id, &clusterv1.ParcelAck{Source: id, Target: id})
 }
 

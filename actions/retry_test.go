@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/starling-vr/starling/actions"
-	"github.com/starling-vr/starling/actions/shard"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/world"
@@ -39,7 +38,7 @@ func TestAShardIsLoadedAtTheInstantItIsFree(t *testing.T) {
 	for name, tell := range map[string]func(h *actions.Host, id world.ShardID){
 		"the directory changed": func(h *actions.Host, _ world.ShardID) { h.AssignmentChanged() },
 		"the holder says so": func(h *actions.Host, id world.ShardID) {
-			h.Renew(newEdge("owner-0"), &clusterv1.Renew{Shard: shard.ShardMessage(id), Gateway: "owner-0"})
+			h.Renew(newEdge("owner-0"), &clusterv1.Renew{Shard: world.ShardMessage(id), Gateway: "owner-0"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

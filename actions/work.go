@@ -126,7 +126,7 @@ func refusalCode(r *invoke.Refusal) (starlingv1.Code, string) {
 
 // notMine answers work that this process will not do, and frees it.
 func (h *Host) notMine(id world.ShardID, w *work, later bool) {
-	m := &clusterv1.NotMine{Shard: shard.ShardMessage(id), Later: later}
+	m := &clusterv1.NotMine{Shard: world.ShardMessage(id), Later: later}
 	if later {
 		m.Owner = h.options.Node
 	} else if owner := h.options.Assignment.Owner(id); owner != h.options.Node {

@@ -136,7 +136,7 @@ func (g *Gateway) Ready() (ok bool, why string) {
 }
 
 func (g *Gateway) readCell(shard world.ShardID, cell world.Cell, request uint64) {
-	g.router.ReadCell(g.edge, &clusterv1.ReadCell{Request: request, Shard: shardMessage(shard), Cell: uint64(cell)})
+	g.router.ReadCell(g.edge, &clusterv1.ReadCell{Request: request, Shard: world.ShardMessage(shard), Cell: uint64(cell)})
 }
 
 // RoutesChanged says that the shards which affected names may have got another
@@ -218,7 +218,7 @@ func (g *Gateway) renew() {
 				homes[home] = append(homes[home], uint64(s.id))
 			})
 			for home, sessions := range homes {
-				g.router.Renew(g.edge, &clusterv1.Renew{Shard: shardMessage(home), Gateway: g.config.Node, Sessions: sessions})
+				g.router.Renew(g.edge, &clusterv1.Renew{Shard: world.ShardMessage(home), Gateway: g.config.Node, Sessions: sessions})
 			}
 		}
 	}

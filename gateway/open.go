@@ -178,7 +178,7 @@ func (g *Gateway) claim(ctx context.Context, e *entry) error {
 		e.id = newSessionID()
 	}
 	participant := e.who.Participant
-	reply, _, err := g.ask(ctx, registerShard(participant), func(c *clusterv1.Control) {
+	reply, _, err := g.ask(ctx, world.RegisterOf(participant), func(c *clusterv1.Control) {
 		c.Kind = &clusterv1.Control_Claim{Claim: &clusterv1.Claim{Participant: participant, Session: uint64(e.id), Resume: e.resumed}}
 	})
 	if err != nil {
@@ -195,7 +195,7 @@ func (g *Gateway) claim(ctx context.Context, e *entry) error {
 	if current == nil || current.Gone || current.Shard == nil || current.Session == uint64(e.id) {
 		return nil
 	}
-	_, _, err = g.ask(ctx, shardOf(current.Shard), func(c *clusterv1.Control) {
+	_, _, err = g.ask(ctx, world.ShardOf(current.Shard), func(c *clusterv1.Control) {
 		c.Kind = &clusterv1.Control_Fence{Fence: &clusterv1.Fence{Session: current.Session, Participant: participant}}
 	})
 	return err
@@ -210,7 +210,7 @@ func resumable(e *entry, reply *clusterv1.ControlReply, current *clusterv1.Regis
 	case reply.Code != starlingv1.Code_APPLIED:
 		return &refusal{starlingv1.CloseCode_SESSION_GONE, reply.Message}
 	}
-	e.shard, e.generation, e.attachment = shardOf(current.Shard), reply.Generation, reply.Attachment
+	e.shard, e.generation, e.attachment = world.ShardOf(current.Shard), reply.Generation, reply.Attachment
 	return nil
 }
 

@@ -181,7 +181,7 @@ func (o *scriptedOwner) Control(from actions.Edge, in *clusterv1.Control) {
 	case *clusterv1.Control_Claim:
 		o.claim(kind.Claim, reply)
 	case *clusterv1.Control_Attach:
-		o.attach(from, shardOf(in.Shard), kind.Attach, reply)
+		o.attach(from, world.ShardOf(in.Shard), kind.Attach, reply)
 	case *clusterv1.Control_Fence:
 		o.end(kind.Fence.Session, clusterv1.SessionClosed_FENCED)
 	case *clusterv1.Control_Detach:
@@ -214,7 +214,7 @@ func (o *scriptedOwner) attach(from actions.Edge, shard world.ShardID, in *clust
 		o.entities++
 		s = &ownedSession{participant: in.Participant, avatar: o.entities, pose: in.Pose, cell: cell, remembered: map[uint64]*starlingv1.Outcome{}}
 		o.sessions[in.Session] = s
-		o.registrations[in.Participant].Shard = shardMessage(shard)
+		o.registrations[in.Participant].Shard = world.ShardMessage(shard)
 		o.publish(time.Now(), map[world.Cell][]*starlingv1.Step{cell: {updateStep(&starlingv1.Update{Entity: s.avatar,
 			Version: &starlingv1.Version{}, Change: starlingv1.Change_CREATED, Pose: in.Pose, Kind: "avatar", Attributes: in.Attributes})}})
 	}

@@ -89,7 +89,7 @@ func (g *Gateway) ask(ctx context.Context, shard world.ShardID, fill func(*clust
 	pause, forwards := firstPause, 0
 	for {
 		q := g.requests.open(shard)
-		control := &clusterv1.Control{Request: q.number, Shard: shardMessage(shard)}
+		control := &clusterv1.Control{Request: q.number, Shard: world.ShardMessage(shard)}
 		fill(control)
 		g.router.Control(g.edge, control)
 		reply, changed := q.await(ctx, askAgain)
@@ -97,7 +97,7 @@ func (g *Gateway) ask(ctx context.Context, shard world.ShardID, fill func(*clust
 		case reply == nil:
 		case reply.MovedTo != nil && forwards < maxForwards:
 			g.requests.close(q.number)
-			shard = shardOf(reply.MovedTo)
+			shard = world.ShardOf(reply.MovedTo)
 			forwards++
 			continue
 		case !isRetryable(reply.Code):

@@ -1,11 +1,8 @@
 package gateway
 
 import (
-	"hash/fnv"
-
 	"github.com/starling-vr/starling/actions"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
-	"github.com/starling-vr/starling/world"
 )
 
 // Router brings messages to the owner of the shard that they name. Methods do
@@ -32,18 +29,3 @@ func (r localRouter) ReadCell(from actions.Edge, read *clusterv1.ReadCell) {
 	r.owner.ReadCell(from, read)
 }
 func (r localRouter) Renew(from actions.Edge, renew *clusterv1.Renew) { r.owner.Renew(from, renew) }
-
-// registerShard is the part of the register that knows a participant.
-func registerShard(participant string) world.ShardID {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(participant))
-	return world.ShardID{Cell: h.Sum64() % world.RegisterShards}
-}
-
-func shardMessage(s world.ShardID) *clusterv1.ShardId {
-	return &clusterv1.ShardId{Place: uint64(s.Place), Cell: s.Cell}
-}
-
-func shardOf(m *clusterv1.ShardId) world.ShardID {
-	return world.ShardID{Place: world.PlaceID(m.GetPlace()), Cell: m.GetCell()}
-}

@@ -123,7 +123,7 @@ func (s *session) outcome(o *clusterv1.RoutedOutcome) {
 		return
 	}
 	if o.MovedTo != nil && isRetryable(out.Code) {
-		s.follow(out.Number, shardOf(o.MovedTo))
+		s.follow(out.Number, world.ShardOf(o.MovedTo))
 		s.mu.Unlock()
 		return
 	}
@@ -194,7 +194,7 @@ func (s *session) follow(number uint64, to world.ShardID) {
 // settleIn notes where the session lives. Called under mu.
 func (s *session) settleIn(shard world.ShardID, epoch uint32) {
 	if shard != s.shard || s.message == nil {
-		s.message = shardMessage(shard)
+		s.message = world.ShardMessage(shard)
 	}
 	s.shard, s.epoch = shard, epoch
 }
@@ -266,7 +266,7 @@ func (s *session) resend() {
 func (s *session) notMine(n *clusterv1.NotMine, _ time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over || len(s.flights) == 0 || n.Shard != nil && shardOf(n.Shard) != s.shard {
+	if s.over || len(s.flights) == 0 || n.Shard != nil && world.ShardOf(n.Shard) != s.shard {
 		return
 	}
 	s.resendAfter(s.nextPause())
@@ -280,7 +280,7 @@ func (s *session) arrived(n *clusterv1.SessionNotice) {
 		return
 	}
 	s.moves = n.Moves
-	to := shardOf(n.Shard)
+	to := world.ShardOf(n.Shard)
 	elsewhere := to != s.shard
 	s.settleIn(to, n.Epoch)
 	if elsewhere && len(s.flights) > 0 {
@@ -369,7 +369,7 @@ func (s *session) disconnected() {
 func (g *Gateway) detach(id world.SessionID, shard world.ShardID) {
 	q := g.requests.open(shard)
 	g.requests.close(q.number)
-	g.router.Control(g.edge, &clusterv1.Control{Request: q.number, Shard: shardMessage(shard),
+	g.router.Control(g.edge, &clusterv1.Control{Request: q.number, Shard: world.ShardMessage(shard),
 		Kind: &clusterv1.Control_Detach{Detach: &clusterv1.Detach{Session: uint64(id)}}})
 }
 

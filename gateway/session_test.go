@@ -136,11 +136,11 @@ func TestMovedTo(t *testing.T) {
 	next := world.ShardID{Cell: 0x8700000000000ff}
 	var followed atomic.Int64
 	r.owner.onAct = func(from actions.Edge, act *clusterv1.RoutedAct) bool {
-		if shardOf(act.Shard) == next {
+		if world.ShardOf(act.Shard) == next {
 			followed.Add(1)
 			return false
 		}
-		from.Outcome(&clusterv1.RoutedOutcome{Session: act.Session, MovedTo: shardMessage(next),
+		from.Outcome(&clusterv1.RoutedOutcome{Session: act.Session, MovedTo: world.ShardMessage(next),
 			Outcome: &starlingv1.Outcome{Number: act.Act.Number, Code: starlingv1.Code_UNAVAILABLE}})
 		return true
 	}
@@ -308,7 +308,7 @@ func TestLateWordOfAnEarlierShard(t *testing.T) {
 	}
 	arrived := func(moves uint32, cell world.Cell) {
 		edge.SessionNotice(&clusterv1.SessionNotice{Session: welcome.Session, Arrived: true, Moves: moves, Cell: uint64(cell),
-			Shard: shardMessage(r.owner.shards.Shard(0, cell))})
+			Shard: world.ShardMessage(r.owner.shards.Shard(0, cell))})
 	}
 	is := func(when string, want world.Cell) {
 		s.mu.Lock()

@@ -66,7 +66,7 @@ func (o *owner) serves(shard world.ShardID) (bool, *clusterv1.NotMine) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	should := o.node.Owner(shard)
-	not := &clusterv1.NotMine{Shard: shardID(shard), Later: true}
+	not := &clusterv1.NotMine{Shard: world.ShardMessage(shard), Later: true}
 	switch {
 	case o.shards[shard] && o.node.LeaseValid():
 		return true, nil
@@ -94,7 +94,7 @@ func (o *owner) serves(shard world.ShardID) (bool, *clusterv1.NotMine) {
 }
 
 func (o *owner) Act(from actions.Edge, act *clusterv1.RoutedAct) {
-	if ok, not := o.serves(shardOf(act.GetShard())); !ok {
+	if ok, not := o.serves(world.ShardOf(act.GetShard())); !ok {
 		not.Session, not.Number = act.GetSession(), act.GetAct().GetNumber()
 		from.NotMine(not)
 		return
@@ -104,7 +104,7 @@ func (o *owner) Act(from actions.Edge, act *clusterv1.RoutedAct) {
 }
 
 func (o *owner) Control(from actions.Edge, c *clusterv1.Control) {
-	if ok, not := o.serves(shardOf(c.GetShard())); !ok {
+	if ok, not := o.serves(world.ShardOf(c.GetShard())); !ok {
 		not.Request = c.GetRequest()
 		from.NotMine(not)
 		return
@@ -113,10 +113,10 @@ func (o *owner) Control(from actions.Edge, c *clusterv1.Control) {
 	from.SessionNotice(&clusterv1.SessionNotice{Session: 1, Shard: c.GetShard()})
 }
 
-func (o *owner) Renew(_ actions.Edge, r *clusterv1.Renew) { o.serves(shardOf(r.GetShard())) }
+func (o *owner) Renew(_ actions.Edge, r *clusterv1.Renew) { o.serves(world.ShardOf(r.GetShard())) }
 
 func (o *owner) ReadCell(from actions.Edge, r *clusterv1.ReadCell) {
-	shard := shardOf(r.GetShard())
+	shard := world.ShardOf(r.GetShard())
 	if ok, not := o.serves(shard); !ok {
 		not.Request = r.GetRequest()
 		from.NotMine(not)
@@ -130,7 +130,7 @@ func (o *owner) Parcel(e *clusterv1.ParcelEnvelope) {
 	o.mu.Lock()
 	o.parcels = append(o.parcels, e.GetOutgoing().GetNumber())
 	o.mu.Unlock()
-	o.node.SendParcelAck(shardOf(e.GetSource()), &clusterv1.ParcelAck{Source: e.GetSource(), Target: e.GetOutgoing().GetTarget(), Number: e.GetOutgoing().GetNumber()})
+	o.node.SendParcelAck(world.ShardOf(e.GetSource()), &clusterv1.ParcelAck{Source: e.GetSource(), Target: e.GetOutgoing().GetTarget(), Number: e.GetOutgoing().GetNumber()})
 }
 
 func (o *owner) ParcelAck(a *clusterv1.ParcelAck) {
@@ -319,7 +319,7 @@ func someShards(n int) []world.ShardID {
 }
 
 func act(shard world.ShardID, session, number uint64) *clusterv1.RoutedAct {
-	return &clusterv1.RoutedAct{Shard: shardID(shard), Session: session, Act: &starlingv1.Act{Number: number, Function: &starlingv1.Act_Leave{Leave: &starlingv1.Leave{}}}}
+	return &clusterv1.RoutedAct{Shard: world.ShardMessage(shard), Session: session, Act: &starlingv1.Act{Number: number, Function: &starlingv1.Act_Leave{Leave: &starlingv1.Leave{}}}}
 }
 
 // actEverywhere acts once in each shard, resending as gateways do, and gives who

@@ -108,7 +108,7 @@ func (x *exchange) toOwner(r *remote, kind peer.Kind, payload []byte, waited tim
 // checkView reads the directory again if a peer takes this process for the owner
 // of a shard that should be another one's as far as it is known here.
 func (n *Node) checkView(shard *clusterv1.ShardId) {
-	if n.Owner(shardOf(shard)) != n.id {
+	if n.Owner(world.ShardOf(shard)) != n.id {
 		n.look()
 	}
 }
@@ -121,7 +121,7 @@ func (x *exchange) betweenOwners(r *remote, kind peer.Kind, payload []byte) erro
 		if err := m.UnmarshalVT(payload); err != nil {
 			return err
 		}
-		r.watch(shardOf(m.GetShard()), world.Cell(m.GetCell()), m.GetWatchers())
+		r.watch(world.ShardOf(m.GetShard()), world.Cell(m.GetCell()), m.GetWatchers())
 	case peer.KindParcel:
 		m := new(clusterv1.ParcelEnvelope)
 		if err := m.UnmarshalVT(payload); err != nil {
@@ -210,7 +210,7 @@ func (x *exchange) toBus(r *remote, kind peer.Kind, payload []byte) error {
 		if err := m.UnmarshalVT(payload); err != nil {
 			return err
 		}
-		x.bus.follower.watching(r.link.ID(), shardOf(m.GetShard()), world.Cell(m.GetCell()))
+		x.bus.follower.watching(r.link.ID(), world.ShardOf(m.GetShard()), world.Cell(m.GetCell()))
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (x *exchange) toBus(r *remote, kind peer.Kind, payload []byte) error {
 // takeNotMine follows the hint, and tells the gateway of what was refused. One
 // that refuses nothing only says where a shard went.
 func (x *exchange) takeNotMine(m *clusterv1.NotMine) {
-	x.router.follow(shardOf(m.GetShard()), m.GetOwner())
+	x.router.follow(world.ShardOf(m.GetShard()), m.GetOwner())
 	if x.parts.Edge != nil && (m.GetSession() != 0 || m.GetRequest() != 0) {
 		x.parts.Edge.NotMine(m)
 	}
@@ -226,7 +226,7 @@ func (x *exchange) takeNotMine(m *clusterv1.NotMine) {
 
 // notMine says who should serve the shard.
 func (x *exchange) notMine(not *clusterv1.NotMine) *clusterv1.NotMine {
-	not.Owner = (*Node)(x).Owner(shardOf(not.GetShard()))
+	not.Owner = (*Node)(x).Owner(world.ShardOf(not.GetShard()))
 	not.Later = not.Owner == "" || not.Owner == x.id
 	return not
 }

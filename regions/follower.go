@@ -181,7 +181,7 @@ func (f *follower) send(s *followed, cell world.Cell, watchers uint32) bool {
 	if link == nil || s.stream == 0 {
 		return false
 	}
-	return link.Send(peer.KindWatch, &clusterv1.Watch{Shard: shardID(s.shard), Cell: uint64(cell), Watchers: watchers}) == nil
+	return link.Send(peer.KindWatch, &clusterv1.Watch{Shard: world.ShardMessage(s.shard), Cell: uint64(cell), Watchers: watchers}) == nil
 }
 
 // find gives what is followed of a shard.

@@ -9,14 +9,6 @@ import (
 	"github.com/starling-vr/starling/world"
 )
 
-func shardOf(s *clusterv1.ShardId) world.ShardID {
-	return world.ShardID{Place: world.PlaceID(s.GetPlace()), Cell: s.GetCell()}
-}
-
-func shardID(s world.ShardID) *clusterv1.ShardId {
-	return &clusterv1.ShardId{Place: uint64(s.Place), Cell: s.Cell}
-}
-
 // cellMessage is a CellMessage with the room for its shard, used again and
 // again: it is encoded before it is put back.
 type cellMessage struct {
@@ -55,7 +47,7 @@ func addAge(us uint32, d time.Duration) uint32 {
 // messageOf reads a CellMessage that waited at its sender.
 func messageOf(c *clusterv1.CellMessage, waited time.Duration, now time.Time) pubsub.Message {
 	return pubsub.Message{
-		Fence: pubsub.Fence{Shard: shardOf(c.GetShard()), Epoch: c.GetEpoch(), Claim: c.GetClaim()},
+		Fence: pubsub.Fence{Shard: world.ShardOf(c.GetShard()), Epoch: c.GetEpoch(), Claim: c.GetClaim()},
 		Cell:  world.Cell(c.GetCell()), From: c.GetFrom(), Sequence: c.GetSequence(), Baseline: c.GetBaseline(),
 		Steps: c.GetSteps(), Request: c.GetRequest(),
 		Arrived: now.Add(-time.Duration(addAge(c.GetAgeUs(), waited)) * time.Microsecond),
@@ -63,7 +55,7 @@ func messageOf(c *clusterv1.CellMessage, waited time.Duration, now time.Time) pu
 }
 
 func encodeDigest(d *pubsub.Digest, now time.Time) *clusterv1.Digest {
-	c := &clusterv1.Digest{Shard: shardID(d.Shard), Epoch: d.Epoch, Claim: d.Claim, SentUnixUs: now.UnixMicro()}
+	c := &clusterv1.Digest{Shard: world.ShardMessage(d.Shard), Epoch: d.Epoch, Claim: d.Claim, SentUnixUs: now.UnixMicro()}
 	cells := make([]clusterv1.CellSequence, len(d.Cells))
 	c.Cells = make([]*clusterv1.CellSequence, len(d.Cells))
 	for i, cell := range d.Cells {
@@ -75,7 +67,7 @@ func encodeDigest(d *pubsub.Digest, now time.Time) *clusterv1.Digest {
 
 func decodeDigest(c *clusterv1.Digest, now time.Time) pubsub.Digest {
 	d := pubsub.Digest{
-		Fence: pubsub.Fence{Shard: shardOf(c.GetShard()), Epoch: c.GetEpoch(), Claim: c.GetClaim()},
+		Fence: pubsub.Fence{Shard: world.ShardOf(c.GetShard()), Epoch: c.GetEpoch(), Claim: c.GetClaim()},
 		Sent:  now, Cells: make([]pubsub.CellSequence, len(c.GetCells())),
 	}
 	for i, cell := range c.GetCells() {

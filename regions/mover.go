@@ -110,7 +110,7 @@ func (m *mover) end(shard world.ShardID) {
 // before the first action waits for it.
 func (n *Node) warm(shard world.ShardID, to string) {
 	if link, _ := n.reach(to); link != nil {
-		_ = link.Send(peer.KindRenew, &clusterv1.Renew{Shard: shardID(shard), Gateway: n.id})
+		_ = link.Send(peer.KindRenew, &clusterv1.Renew{Shard: world.ShardMessage(shard), Gateway: n.id})
 	}
 }
 

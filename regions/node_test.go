@@ -35,10 +35,12 @@ func TestEveryGatewayReachesEveryOwner(t *testing.T) {
 	for _, p := range []*process{a, g} {
 		for i, shard := range shards {
 			request := uint64(1000 + i)
-			p.edge.try(t, "a reply", func() { p.Router().Control(p.edge, &clusterv1.Control{Request: request, Shard: shardID(shard)}) },
+			p.edge.try(t, "a reply", func() {
+				p.Router().Control(p.edge, &clusterv1.Control{Request: request, Shard: world.ShardMessage(shard)})
+			},
 				func() bool { return p.edge.replies[request] && p.edge.notices > 0 })
 			p.edge.try(t, "a baseline", func() {
-				p.Router().ReadCell(p.edge, &clusterv1.ReadCell{Request: request, Shard: shardID(shard), Cell: 5})
+				p.Router().ReadCell(p.edge, &clusterv1.ReadCell{Request: request, Shard: world.ShardMessage(shard), Cell: 5})
 			}, func() bool { return p.edge.baselines[request] == first[shard] })
 		}
 	}
@@ -57,7 +59,7 @@ func TestParcelsGoFromOwnerToOwner(t *testing.T) {
 		}
 	}
 	for n := uint64(1); n <= 100; n++ {
-		a.SendParcel(there, &clusterv1.ParcelEnvelope{Source: shardID(here), Outgoing: &clusterv1.Outgoing{Target: shardID(there), Number: n}})
+		a.SendParcel(there, &clusterv1.ParcelEnvelope{Source: world.ShardMessage(here), Outgoing: &clusterv1.Outgoing{Target: world.ShardMessage(there), Number: n}})
 	}
 	await(t, "all acknowledged", func() bool {
 		a.owner.mu.Lock()

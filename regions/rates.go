@@ -88,7 +88,7 @@ func (n *Node) ownShards() []*clusterv1.ShardStatus {
 	for _, s := range n.parts.Shards() {
 		r := n.rates.of(s.Shard)
 		status := &clusterv1.ShardStatus{
-			Shard: shardID(s.Shard), Owner: n.id, State: s.State, Epoch: s.Epoch, Sequence: s.Sequence,
+			Shard: world.ShardMessage(s.Shard), Owner: n.id, State: s.State, Epoch: s.Epoch, Sequence: s.Sequence,
 			Sessions: uint32(s.Participants), Entities: uint32(s.Entities), Actions: s.Actions, Misses: s.Misses,
 			ActionsPerSecond: r.perSecond, MissesPerSecond: r.missed,
 		}

@@ -40,7 +40,7 @@ func (n *Node) RequestRelease(holder string, shard world.ShardID, done func(rele
 		done(false)
 		return
 	}
-	if link.Send(peer.KindRelease, &clusterv1.ReleaseShard{Request: request, Shard: shardID(shard), To: n.id}) != nil {
+	if link.Send(peer.KindRelease, &clusterv1.ReleaseShard{Request: request, Shard: world.ShardMessage(shard), To: n.id}) != nil {
 		n.releases.reply(holder, request, false)
 	}
 }
@@ -109,7 +109,7 @@ func (t *releases) of(matches func(*release) bool) (requests []uint64) {
 // only if the shard should not be here by this process's own view too:
 // otherwise the two would take it from each other until their views agree.
 func (n *Node) releaseFor(r *remote, m *clusterv1.ReleaseShard) {
-	shard := shardOf(m.GetShard())
+	shard := world.ShardOf(m.GetShard())
 	if n.parts.Owner == nil || n.Owner(shard) == n.id {
 		n.look() // the one that asks sees it otherwise
 		r.must(peer.KindReleaseReply, &clusterv1.ReleaseReply{Request: m.GetRequest(), Released: n.parts.Owner == nil})
@@ -136,7 +136,7 @@ func (n *Node) moved(shard world.ShardID, to string) {
 	for i := range v.Nodes {
 		if m := &v.Nodes[i]; m.ID != n.id && m.Has(directory.RoleGateway) {
 			if link := n.mesh.Link(m.ID); link != nil {
-				_ = link.Send(peer.KindNotMine, &clusterv1.NotMine{Shard: shardID(shard), Later: true, Owner: to})
+				_ = link.Send(peer.KindNotMine, &clusterv1.NotMine{Shard: world.ShardMessage(shard), Later: true, Owner: to})
 			}
 		}
 	}

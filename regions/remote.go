@@ -89,7 +89,7 @@ func (r *remote) Digest(d pubsub.Digest) { r.must(peer.KindDigest, encodeDigest(
 
 // Watching implements pubsub.Handler.
 func (r *remote) Watching(shard world.ShardID, cell world.Cell) {
-	r.must(peer.KindWatching, &clusterv1.Watching{Shard: shardID(shard), Cell: uint64(cell)})
+	r.must(peer.KindWatching, &clusterv1.Watching{Shard: world.ShardMessage(shard), Cell: uint64(cell)})
 }
 
 // Lost implements pubsub.Handler: the cell is confirmed once more, which makes

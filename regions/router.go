@@ -141,7 +141,7 @@ func (r *Router) Renew(from actions.Edge, renew *clusterv1.Renew) {
 
 // way gives the link to the owner of a shard, nil if there is none, or local.
 func (r *Router) way(shard *clusterv1.ShardId) (link *peer.Link, local bool) {
-	return r.node.reach(r.Owner(shardOf(shard)))
+	return r.node.reach(r.Owner(world.ShardOf(shard)))
 }
 
 // later refuses for now.

@@ -121,7 +121,7 @@ func (w *World) JoinPlace(name string, place world.PlaceID, at *starlingv1.Pose,
 func (w *World) join(name string, home world.ShardID, at *starlingv1.Pose, scopes []string) *Participant {
 	w.t.Helper()
 	session, key, answer := w.expect("reply", 0)
-	w.Host.Control(w, &clusterv1.Control{Request: session, Shard: shard.ShardMessage(home), Kind: &clusterv1.Control_Attach{
+	w.Host.Control(w, &clusterv1.Control{Request: session, Shard: world.ShardMessage(home), Kind: &clusterv1.Control_Attach{
 		Attach: &clusterv1.Attach{Session: session, Participant: name, Gateway: w.Node(), Pose: at, Scopes: scopes}}})
 	reply := w.await(key, answer).(*clusterv1.ControlReply)
 	if reply.Code != starlingv1.Code_APPLIED {
@@ -212,12 +212,12 @@ func (p *Participant) send(act *starlingv1.Act) *starlingv1.Outcome {
 		w.mu.Lock()
 		home := w.homes[p.session]
 		w.mu.Unlock()
-		w.Host.Act(w, &clusterv1.RoutedAct{Shard: shard.ShardMessage(home), Session: p.session, Act: act})
+		w.Host.Act(w, &clusterv1.RoutedAct{Shard: world.ShardMessage(home), Session: p.session, Act: act})
 		switch got := w.await(key, answer).(type) {
 		case *clusterv1.RoutedOutcome:
 			if got.MovedTo != nil {
 				w.mu.Lock()
-				w.homes[p.session] = shard.ShardOf(got.MovedTo)
+				w.homes[p.session] = world.ShardOf(got.MovedTo)
 				w.mu.Unlock()
 				continue
 			}
@@ -265,7 +265,7 @@ func (w *World) Cell(cell uint64) []*starlingv1.Update {
 
 func (w *World) image(home world.ShardID, cell uint64) []*starlingv1.Update {
 	request, key, answer := w.expect("image", 0)
-	w.Host.ReadCell(w, &clusterv1.ReadCell{Request: request, Shard: shard.ShardMessage(home), Cell: cell})
+	w.Host.ReadCell(w, &clusterv1.ReadCell{Request: request, Shard: world.ShardMessage(home), Cell: cell})
 	image, ok := w.await(key, answer).(pubsub.Message)
 	steps := new(starlingv1.Steps)
 	if !ok || steps.UnmarshalVT(image.Steps) != nil {
@@ -309,7 +309,7 @@ func (w *World) NotMine(n *clusterv1.NotMine) {
 func (w *World) SessionNotice(n *clusterv1.SessionNotice) {
 	if n.Arrived {
 		w.mu.Lock()
-		w.homes[n.Session] = shard.ShardOf(n.Shard)
+		w.homes[n.Session] = world.ShardOf(n.Shard)
 		w.mu.Unlock()
 	}
 }

@@ -177,7 +177,7 @@ func (s *Shard) InFlight() bool { return s.flight != nil || s.telling }
 func (s *Shard) encode(b *batch) []byte {
 	b.record.Outgoing = b.parcels
 	for _, mark := range b.marks {
-		b.record.Watermarks = append(b.record.Watermarks, &clusterv1.Watermark{Source: ShardMessage(mark.source), Number: mark.number, Epoch: mark.epoch})
+		b.record.Watermarks = append(b.record.Watermarks, &clusterv1.Watermark{Source: world.ShardMessage(mark.source), Number: mark.number, Epoch: mark.epoch})
 		mark.open = false
 	}
 	rest := b.record.SizeVT()
@@ -240,7 +240,7 @@ func (s *Shard) Committed() Release {
 		c.digests = digestsPerChange
 	}
 	for _, out := range b.parcels {
-		o := s.outboxes[ShardOf(out.Target)]
+		o := s.outboxes[world.ShardOf(out.Target)]
 		o.committed = out.Number
 		if !o.repeating {
 			b.tells = append(b.tells, s.envelope(out))

@@ -54,7 +54,7 @@ func (s *Shard) attach(now time.Time, in *clusterv1.Attach) *clusterv1.ControlRe
 		return s.attached(x, in.LastNumber)
 	}
 	if f, ok := s.forwarding[id]; ok {
-		return &clusterv1.ControlReply{Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard", MovedTo: ShardMessage(f.to)}
+		return &clusterv1.ControlReply{Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard", MovedTo: world.ShardMessage(f.to)}
 	}
 	if in.Resume && s.mayArrive(now, id) {
 		return refusal(starlingv1.Code_UNAVAILABLE, "the session is not here yet")
@@ -112,7 +112,7 @@ func (s *Shard) mayOpen(in *clusterv1.Attach) (Pose, world.Cell, *clusterv1.Cont
 	case !s.mine(cell):
 		return Pose{}, 0, &clusterv1.ControlReply{
 			Code: starlingv1.Code_UNAVAILABLE, Message: "the start lies in another shard",
-			MovedTo: ShardMessage(s.config.Map.Shard(0, cell)),
+			MovedTo: world.ShardMessage(s.config.Map.Shard(0, cell)),
 		}
 	}
 	return pose, cell, nil
@@ -153,7 +153,7 @@ func (s *Shard) fenceSession(in *clusterv1.Fence) *clusterv1.ControlReply {
 	switch {
 	case x == nil:
 		if f, ok := s.forwarding[id]; ok {
-			return &clusterv1.ControlReply{Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard", MovedTo: ShardMessage(f.to)}
+			return &clusterv1.ControlReply{Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard", MovedTo: world.ShardMessage(f.to)}
 		}
 		return refusal(starlingv1.Code_NO_SUCH_ENTITY, "the session is not here (any longer)")
 	case x.participant != in.Participant:
@@ -169,7 +169,7 @@ func (s *Shard) detach(now time.Time, gateway string, in *clusterv1.Detach) *clu
 	x := s.sessions[id]
 	if x == nil {
 		if f, ok := s.forwarding[id]; ok {
-			return &clusterv1.ControlReply{Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard", MovedTo: ShardMessage(f.to)}
+			return &clusterv1.ControlReply{Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard", MovedTo: world.ShardMessage(f.to)}
 		}
 		return refusal(starlingv1.Code_NO_SUCH_ENTITY, "the session is not here (any longer)")
 	}
@@ -198,6 +198,6 @@ func (s *Shard) end(x *session, why clusterv1.SessionClosed_Why, by cause) {
 	x.waiting = nil
 	s.register(x, true)
 	s.open.tells = append(s.open.tells, Tell{Gateway: x.gateway, Notice: &clusterv1.SessionNotice{
-		Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Ended: true, Why: why,
+		Session: uint64(x.id), Shard: world.ShardMessage(s.id), Epoch: s.tail.Epoch, Ended: true, Why: why,
 	}})
 }

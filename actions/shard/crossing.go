@@ -74,7 +74,7 @@ func (s *Shard) departSession(x *session, to world.ShardID) {
 	f := forwarding{to: to, batch: s.open.sequence, moves: x.moves}
 	s.forwarding[x.id] = f
 	s.open.record.SessionsClosed = append(s.open.record.SessionsClosed, &clusterv1.SessionClosed{
-		Session: uint64(x.id), Why: clusterv1.SessionClosed_MOVED, ForwardTo: ShardMessage(to),
+		Session: uint64(x.id), Why: clusterv1.SessionClosed_MOVED, ForwardTo: world.ShardMessage(to),
 	})
 	delete(s.sessions, x.id)
 	for i := range x.waiting {
@@ -204,7 +204,7 @@ func (s *Shard) admitSession(now time.Time, opened *clusterv1.SessionOpened) {
 		Attachment: opened.Attachment,
 	})
 	s.register(x, false)
-	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true, Cell: uint64(x.avatar.cell), Moves: x.moves}
+	notice := &clusterv1.SessionNotice{Session: uint64(x.id), Shard: world.ShardMessage(s.id), Epoch: s.tail.Epoch, Arrived: true, Cell: uint64(x.avatar.cell), Moves: x.moves}
 	s.open.tells = append(s.open.tells, Tell{Gateway: x.gateway, Notice: notice})
 	s.arrivedSession(now, x)
 }

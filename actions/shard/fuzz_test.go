@@ -71,7 +71,7 @@ func FuzzParcel(f *testing.F) {
 		s := shard.New(m.config(id), world.Tail{Epoch: 1})
 		s.Parcel(m.now, &clusterv1.ParcelEnvelope{
 			Source:   &clusterv1.ShardId{Cell: 1},
-			Outgoing: &clusterv1.Outgoing{Target: shard.ShardMessage(id), Number: 1, Parcel: parcel},
+			Outgoing: &clusterv1.Outgoing{Target: world.ShardMessage(id), Number: 1, Parcel: parcel},
 		})
 		if b, ok := s.Seal(m.now); ok {
 			if err := new(clusterv1.Batch).UnmarshalVT(b.Data); err != nil {

@@ -70,7 +70,7 @@ func (o *outbox) entry(number uint64) *clusterv1.Outgoing {
 func (s *Shard) send(target world.ShardID, parcel *clusterv1.Parcel) {
 	o := s.outbox(target)
 	o.sent++
-	out := &clusterv1.Outgoing{Target: ShardMessage(target), Number: o.sent, Parcel: parcel, Epoch: s.tail.Epoch, Previous: o.epoch}
+	out := &clusterv1.Outgoing{Target: world.ShardMessage(target), Number: o.sent, Parcel: parcel, Epoch: s.tail.Epoch, Previous: o.epoch}
 	o.epoch = s.tail.Epoch
 	o.entries = append(o.entries, out)
 	s.open.parcels = append(s.open.parcels, out)
@@ -79,9 +79,9 @@ func (s *Shard) send(target world.ShardID, parcel *clusterv1.Parcel) {
 }
 
 func (s *Shard) envelope(out *clusterv1.Outgoing) Tell {
-	return Tell{Target: ShardOf(out.Target), Parcel: &clusterv1.ParcelEnvelope{
-		Source: ShardMessage(s.id), SourceEpoch: s.tail.Epoch, Outgoing: out, ReplyTo: s.config.Node,
-		Delivered: s.outboxes[ShardOf(out.Target)].delivered,
+	return Tell{Target: world.ShardOf(out.Target), Parcel: &clusterv1.ParcelEnvelope{
+		Source: world.ShardMessage(s.id), SourceEpoch: s.tail.Epoch, Outgoing: out, ReplyTo: s.config.Node,
+		Delivered: s.outboxes[world.ShardOf(out.Target)].delivered,
 	}}
 }
 
@@ -137,7 +137,7 @@ func (s *Shard) repeatMore(o *outbox) {
 
 // ParcelAck takes the acknowledgement of everything up to a number.
 func (s *Shard) ParcelAck(now time.Time, ack *clusterv1.ParcelAck) {
-	target := ShardOf(ack.Target)
+	target := world.ShardOf(ack.Target)
 	o := s.outboxes[target]
 	if o == nil || ack.Number <= o.delivered || ack.Number > o.committed {
 		return
@@ -163,8 +163,8 @@ func (s *Shard) ParcelAck(now time.Time, ack *clusterv1.ParcelAck) {
 
 // Parcel takes what another shard sent. Each number is taken once, in order.
 func (s *Shard) Parcel(now time.Time, in *clusterv1.ParcelEnvelope) {
-	source, number := ShardOf(in.Source), in.GetOutgoing().GetNumber()
-	if ShardOf(in.GetOutgoing().GetTarget()) != s.id || source == s.id {
+	source, number := world.ShardOf(in.Source), in.GetOutgoing().GetNumber()
+	if world.ShardOf(in.GetOutgoing().GetTarget()) != s.id || source == s.id {
 		return
 	}
 	mark := s.watermark(source)
@@ -219,7 +219,7 @@ func (s *Shard) watermark(source world.ShardID) *watermark {
 }
 
 func (s *Shard) ack(source world.ShardID, number uint64, epoch uint32) Tell {
-	return Tell{Target: source, Ack: &clusterv1.ParcelAck{Source: ShardMessage(source), Target: ShardMessage(s.id), Number: number, Epoch: epoch}}
+	return Tell{Target: source, Ack: &clusterv1.ParcelAck{Source: world.ShardMessage(source), Target: world.ShardMessage(s.id), Number: number, Epoch: epoch}}
 }
 
 // commitMark acknowledges what the committed batch accepted. A later number may
@@ -227,7 +227,7 @@ func (s *Shard) ack(source world.ShardID, number uint64, epoch uint32) Tell {
 func (s *Shard) commitMark(mark *watermark, b *batch) {
 	number, epoch := mark.number, mark.epoch
 	for _, w := range b.record.Watermarks {
-		if ShardOf(w.Source) == mark.source {
+		if world.ShardOf(w.Source) == mark.source {
 			number, epoch = w.Number, w.Epoch
 		}
 	}

@@ -34,7 +34,7 @@ func (s *Shard) Renew(now time.Time, in *clusterv1.Renew) {
 
 func (s *Shard) renewUnknown(now time.Time, id world.SessionID, gateway string) {
 	if f, ok := s.forwarding[id]; ok {
-		s.soon(f.batch, Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{Session: uint64(id), Shard: ShardMessage(f.to), Arrived: true, Moves: f.moves}})
+		s.soon(f.batch, Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{Session: uint64(id), Shard: world.ShardMessage(f.to), Arrived: true, Moves: f.moves}})
 		return
 	}
 	if was, ok := s.ended[id]; ok {
@@ -62,7 +62,7 @@ func (s *Shard) mayArrive(now time.Time, id world.SessionID) bool {
 
 func (s *Shard) sayEnded(id world.SessionID, gateway string, why clusterv1.SessionClosed_Why) {
 	s.soon(s.newest(), Tell{Gateway: gateway, Notice: &clusterv1.SessionNotice{
-		Session: uint64(id), Shard: ShardMessage(s.id), Ended: true, Why: why,
+		Session: uint64(id), Shard: world.ShardMessage(s.id), Ended: true, Why: why,
 	}})
 }
 

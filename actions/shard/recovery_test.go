@@ -72,7 +72,7 @@ func TestABusyOutboxRecoversFromOneLostParcel(t *testing.T) {
 	session := uint64(0)
 	for n := 0; session < 2000; n++ {
 		name := fmt.Sprint("participant ", n)
-		if shard.RegisterOf(name) != register.ID() {
+		if world.RegisterOf(name) != register.ID() {
 			continue
 		}
 		session++
@@ -157,7 +157,7 @@ func TestALateAttachDoesNotTakeTheSessionBack(t *testing.T) {
 // where it lives is on its way to the register.
 func TestResumingASessionThatHasJustOpenedWaitsForItsRegistration(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	register := newShard(shard.RegisterOf("ann"), shard.Limits{})
+	register := newShard(world.RegisterOf("ann"), shard.Limits{})
 	claim := func(resume bool) *clusterv1.ControlReply {
 		register.Control(now, "gateway", &clusterv1.Control{Kind: &clusterv1.Control_Claim{Claim: &clusterv1.Claim{Participant: "ann", Session: 7, Resume: resume}}})
 		return settled(register, now)[0].Reply
@@ -166,9 +166,9 @@ func TestResumingASessionThatHasJustOpenedWaitsForItsRegistration(t *testing.T) 
 	if reply := claim(true); reply.Code != starlingv1.Code_UNAVAILABLE {
 		t.Errorf("right after the claim: %v", reply)
 	}
-	register.Parcel(now, &clusterv1.ParcelEnvelope{Source: shard.ShardMessage(homeOf(t, middle)), Outgoing: &clusterv1.Outgoing{
-		Number: 1, Target: shard.ShardMessage(register.ID()), Parcel: &clusterv1.Parcel{Is: &clusterv1.Parcel_Registration{Registration: &clusterv1.Registration{
-			Participant: "ann", Session: 7, Generation: first.Generation, Moves: 1, Shard: shard.ShardMessage(homeOf(t, middle))}}}}})
+	register.Parcel(now, &clusterv1.ParcelEnvelope{Source: world.ShardMessage(homeOf(t, middle)), Outgoing: &clusterv1.Outgoing{
+		Number: 1, Target: world.ShardMessage(register.ID()), Parcel: &clusterv1.Parcel{Is: &clusterv1.Parcel_Registration{Registration: &clusterv1.Registration{
+			Participant: "ann", Session: 7, Generation: first.Generation, Moves: 1, Shard: world.ShardMessage(homeOf(t, middle))}}}}})
 	settled(register, now)
 	second, third := claim(true), claim(true)
 	if second.Code != starlingv1.Code_APPLIED || second.Registration.Shard == nil {
@@ -182,7 +182,7 @@ func TestResumingASessionThatHasJustOpenedWaitsForItsRegistration(t *testing.T) 
 // Guards against promising for ever a session that was claimed and never opened.
 func TestASessionThatWasNeverOpenedIsGoneInTheEnd(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	register := newShard(shard.RegisterOf("ann"), shard.Limits{})
+	register := newShard(world.RegisterOf("ann"), shard.Limits{})
 	for _, resume := range []bool{false, true} {
 		register.Control(now, "gateway", &clusterv1.Control{Kind: &clusterv1.Control_Claim{Claim: &clusterv1.Claim{Participant: "ann", Session: 7, Resume: resume}}})
 		reply := settled(register, now)[0].Reply
@@ -248,8 +248,8 @@ func TestRenewingASessionThatIsNotHere(t *testing.T) {
 }
 
 func envelope(from, to world.ShardID, number uint64, records ...*clusterv1.EntityRecord) *clusterv1.ParcelEnvelope {
-	return &clusterv1.ParcelEnvelope{Source: shard.ShardMessage(from), Outgoing: &clusterv1.Outgoing{
-		Number: number, Target: shard.ShardMessage(to), Parcel: &clusterv1.Parcel{Is: &clusterv1.Parcel_HandOver{HandOver: &clusterv1.HandOver{Entities: records}}}}}
+	return &clusterv1.ParcelEnvelope{Source: world.ShardMessage(from), Outgoing: &clusterv1.Outgoing{
+		Number: number, Target: world.ShardMessage(to), Parcel: &clusterv1.Parcel{Is: &clusterv1.Parcel_HandOver{HandOver: &clusterv1.HandOver{Entities: records}}}}}
 }
 
 func thing(id uint64, handovers uint32, cell, left world.Cell, holder uint64) *clusterv1.EntityRecord {
@@ -360,7 +360,7 @@ func settledIn(now time.Time, shards ...*shard.Shard) {
 func TestShardsGoOnAfterOneOfThemLostItsHistory(t *testing.T) {
 	names := make([]string, 0, 12)
 	for n := 0; len(names) < cap(names); n++ {
-		if name := fmt.Sprint("participant ", n); shard.RegisterOf(name).Cell == 3 {
+		if name := fmt.Sprint("participant ", n); world.RegisterOf(name).Cell == 3 {
 			names = append(names, name)
 		}
 	}

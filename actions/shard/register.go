@@ -5,6 +5,7 @@ import (
 
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/world"
 )
 
 // registration is where the current session of a participant lives.
@@ -17,7 +18,7 @@ type registration struct {
 // claim makes a session the current one of its participant, or (resume) tells
 // whether it is.
 func (s *Shard) claim(now time.Time, in *clusterv1.Claim) *clusterv1.ControlReply {
-	if RegisterOf(in.GetParticipant()) != s.id {
+	if world.RegisterOf(in.GetParticipant()) != s.id {
 		return refusal(starlingv1.Code_INVALID, "the participant is in another part of the register")
 	}
 	s.attachments = max(s.attachments+1, uint64(now.UnixMicro())) // grows even if another owner gave the one before
@@ -99,8 +100,8 @@ func (s *Shard) register(x *session, gone bool) {
 	if x.generation == 0 {
 		return // opened without a claim
 	}
-	s.send(RegisterOf(x.participant), &clusterv1.Parcel{Is: &clusterv1.Parcel_Registration{Registration: &clusterv1.Registration{
-		Participant: x.participant, Session: uint64(x.id), Generation: x.generation, Moves: x.moves, Shard: ShardMessage(s.id), Gone: gone,
+	s.send(world.RegisterOf(x.participant), &clusterv1.Parcel{Is: &clusterv1.Parcel_Registration{Registration: &clusterv1.Registration{
+		Participant: x.participant, Session: uint64(x.id), Generation: x.generation, Moves: x.moves, Shard: world.ShardMessage(s.id), Gone: gone,
 	}}})
 }
 
@@ -129,7 +130,7 @@ func (s *Shard) registrationArrives(now time.Time, in *clusterv1.Registration) {
 
 // supersede tells the shard of an old session that a newer one took over.
 func (s *Shard) supersede(old, current *clusterv1.Registration) {
-	s.send(ShardOf(old.Shard), &clusterv1.Parcel{Is: &clusterv1.Parcel_Registration{Registration: &clusterv1.Registration{
+	s.send(world.ShardOf(old.Shard), &clusterv1.Parcel{Is: &clusterv1.Parcel_Registration{Registration: &clusterv1.Registration{
 		Participant: current.Participant, Session: current.Session, Generation: current.Generation,
 	}}})
 }

@@ -15,7 +15,7 @@ func opened(t *testing.T, now time.Time) (s *shard.Shard, register world.ShardID
 	t.Helper()
 	s = newShard(homeOf(t, middle), shard.Limits{})
 	open(s, now, 1, "somebody", 1)
-	return s, shard.RegisterOf("somebody"), settled(s, now)
+	return s, world.RegisterOf("somebody"), settled(s, now)
 }
 
 func parcels(tells []shard.Tell) (n int) {

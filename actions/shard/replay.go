@@ -32,7 +32,7 @@ func (s *Shard) replay(b *clusterv1.Batch) {
 		id := world.SessionID(closed.GetSession())
 		delete(s.sessions, id)
 		if closed.GetWhy() == clusterv1.SessionClosed_MOVED {
-			s.forwarding[id] = forwarding{to: ShardOf(closed.GetForwardTo())}
+			s.forwarding[id] = forwarding{to: world.ShardOf(closed.GetForwardTo())}
 		}
 	}
 	for _, d := range b.Delivered {
@@ -147,7 +147,7 @@ func (s *Shard) replayOutcome(out *clusterv1.SessionOutcome) {
 }
 
 func (s *Shard) replayOutgoing(out *clusterv1.Outgoing) {
-	o := s.outbox(ShardOf(out.GetTarget()))
+	o := s.outbox(world.ShardOf(out.GetTarget()))
 	if o.sent = max(o.sent, out.GetNumber()); o.sent == out.GetNumber() {
 		o.epoch = out.GetEpoch()
 	}
@@ -167,18 +167,18 @@ func (s *Shard) replayOutgoing(out *clusterv1.Outgoing) {
 	}
 	if action := out.GetParcel().GetAction(); action != nil {
 		if x := s.sessions[world.SessionID(action.Session)]; x != nil && action.GetAct().GetNumber() > x.last {
-			x.pending = &pending{number: action.Act.Number, target: ShardOf(out.Target)}
+			x.pending = &pending{number: action.Act.Number, target: world.ShardOf(out.Target)}
 		}
 	}
 }
 
 func (s *Shard) replayWatermark(w *clusterv1.Watermark) {
-	mark := s.watermark(ShardOf(w.GetSource()))
+	mark := s.watermark(world.ShardOf(w.GetSource()))
 	mark.number, mark.epoch = w.GetNumber(), w.GetEpoch()
 }
 
 func (s *Shard) replayDelivered(d *clusterv1.Delivered) {
-	o := s.outbox(ShardOf(d.GetTarget()))
+	o := s.outbox(world.ShardOf(d.GetTarget()))
 	o.delivered = d.GetNumber()
 	for len(o.entries) > 0 && o.entries[0].GetNumber() <= o.delivered {
 		for _, record := range handedOver(o.entries[0].GetParcel()) {

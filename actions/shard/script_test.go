@@ -232,7 +232,7 @@ func (s *script) words(t shard.Tell) string {
 			line += " repeated"
 		}
 		if t.Outcome.MovedTo != nil {
-			c.home = shard.ShardOf(t.Outcome.MovedTo)
+			c.home = world.ShardOf(t.Outcome.MovedTo)
 			line += " moved to " + s.names[c.home]
 		}
 		return line
@@ -243,7 +243,7 @@ func (s *script) words(t shard.Tell) string {
 		if t.Notice.Ended {
 			return fmt.Sprintf("%s: ended, %v", c.name, t.Notice.Why)
 		}
-		c.home = shard.ShardOf(t.Notice.Shard)
+		c.home = world.ShardOf(t.Notice.Shard)
 		return fmt.Sprintf("%s: arrived in the %s", c.name, s.names[c.home])
 	case t.NotMine != nil:
 		return fmt.Sprintf("%s: not mine, later %v", s.client(t.NotMine.Session).name, t.NotMine.Later)

@@ -313,14 +313,14 @@ func (s *Shard) strangerActs(now time.Time, in *Act) {
 
 func (s *Shard) movedTo(in *Act, f forwarding) {
 	s.soon(f.batch, Tell{Gateway: in.Gateway, Arrived: in.Arrived, Outcome: &clusterv1.RoutedOutcome{
-		Session: uint64(in.Session), MovedTo: ShardMessage(f.to),
+		Session: uint64(in.Session), MovedTo: world.ShardMessage(f.to),
 		Outcome: &starlingv1.Outcome{Number: in.Act.GetNumber(), Code: starlingv1.Code_UNAVAILABLE, Message: "the session moved to another shard"},
 	}})
 }
 
 func (s *Shard) notMine(in *Act) {
 	s.soon(0, Tell{Gateway: in.Gateway, NotMine: &clusterv1.NotMine{
-		Shard: ShardMessage(s.id), Session: uint64(in.Session), Number: in.Act.GetNumber(), Later: true, Owner: s.config.Node,
+		Shard: world.ShardMessage(s.id), Session: uint64(in.Session), Number: in.Act.GetNumber(), Later: true, Owner: s.config.Node,
 	}})
 }
 

@@ -278,7 +278,7 @@ func (m *simulation) toClient(t shard.Tell) {
 		if c := m.client(t.Notice.Session); c != nil && t.Notice.Ended {
 			c.over = true
 		} else if c != nil && t.Notice.Arrived {
-			c.home = shard.ShardOf(t.Notice.Shard)
+			c.home = world.ShardOf(t.Notice.Shard)
 		}
 	case t.Reply != nil:
 		m.reply(t.Reply)
@@ -299,7 +299,7 @@ func (m *simulation) client(session uint64) *client {
 func (m *simulation) reply(r *clusterv1.ControlReply) {
 	c := m.clients[r.Request]
 	if r.MovedTo != nil {
-		c.home = shard.ShardOf(r.MovedTo)
+		c.home = world.ShardOf(r.MovedTo)
 		return
 	}
 	if r.Attached != nil {
@@ -309,7 +309,7 @@ func (m *simulation) reply(r *clusterv1.ControlReply) {
 
 func (m *simulation) outcome(c *client, o *clusterv1.RoutedOutcome) {
 	if o.MovedTo != nil {
-		c.home = shard.ShardOf(o.MovedTo)
+		c.home = world.ShardOf(o.MovedTo)
 		c.sent = time.Time{}
 		return
 	}
@@ -405,7 +405,7 @@ func (m *simulation) readStale() {
 		for cell, v := range m.views[id] {
 			if v.stale {
 				o := m.owner(id)
-				o.machine.ReadCell("gateway", &clusterv1.ReadCell{Shard: shard.ShardMessage(id), Cell: uint64(cell)})
+				o.machine.ReadCell("gateway", &clusterv1.ReadCell{Shard: world.ShardMessage(id), Cell: uint64(cell)})
 				m.soon(o)
 			}
 		}
@@ -443,7 +443,7 @@ func (m *simulation) addClient() {
 func (m *simulation) attach(c *client, at *starlingv1.Pose) {
 	o := m.owner(c.home)
 	o.machine.Control(m.now, "gateway", &clusterv1.Control{
-		Request: uint64(slices.Index(m.clients, c)), Shard: shard.ShardMessage(c.home),
+		Request: uint64(slices.Index(m.clients, c)), Shard: world.ShardMessage(c.home),
 		Kind: &clusterv1.Control_Attach{Attach: &clusterv1.Attach{
 			Session: c.session, Participant: c.name, Gateway: "gateway", Pose: at, Generation: 1, Resume: at == nil,
 			Scopes: []string{"spawn:any", "set:any"},

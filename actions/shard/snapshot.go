@@ -34,20 +34,20 @@ func (s *Shard) snapshot() *clusterv1.Snapshot {
 	for _, x := range s.sessions {
 		m.Sessions = append(m.Sessions, x.record())
 		if x.pending != nil {
-			m.Pending = append(m.Pending, &clusterv1.PendingForward{Session: uint64(x.id), Number: x.pending.number, Target: ShardMessage(x.pending.target)})
+			m.Pending = append(m.Pending, &clusterv1.PendingForward{Session: uint64(x.id), Number: x.pending.number, Target: world.ShardMessage(x.pending.target)})
 		}
 	}
 	for id, f := range s.forwarding {
-		m.Forwarding = append(m.Forwarding, &clusterv1.Forwarding{Session: uint64(id), To: ShardMessage(f.to)})
+		m.Forwarding = append(m.Forwarding, &clusterv1.Forwarding{Session: uint64(id), To: world.ShardMessage(f.to)})
 	}
 	for target, o := range s.outboxes {
-		id := ShardMessage(target)
+		id := world.ShardMessage(target)
 		m.Sent = append(m.Sent, &clusterv1.SentMark{Target: id, Number: o.sent, Epoch: o.epoch})
 		m.Delivered = append(m.Delivered, &clusterv1.Delivered{Target: id, Number: o.delivered})
 		m.Outgoing = append(m.Outgoing, o.entries...)
 	}
 	for source, w := range s.watermarks {
-		m.Watermarks = append(m.Watermarks, &clusterv1.Watermark{Source: ShardMessage(source), Number: w.number, Epoch: w.epoch})
+		m.Watermarks = append(m.Watermarks, &clusterv1.Watermark{Source: world.ShardMessage(source), Number: w.number, Epoch: w.epoch})
 	}
 	for _, r := range s.registrations {
 		m.Registrations = append(m.Registrations, r.message)
@@ -136,18 +136,18 @@ func (s *Shard) restore(m *clusterv1.Snapshot) {
 	}
 	for _, p := range m.Pending {
 		if x := s.sessions[world.SessionID(p.Session)]; x != nil {
-			x.pending = &pending{number: p.Number, target: ShardOf(p.Target)}
+			x.pending = &pending{number: p.Number, target: world.ShardOf(p.Target)}
 		}
 	}
 	for _, f := range m.Forwarding {
-		s.forwarding[world.SessionID(f.Session)] = forwarding{to: ShardOf(f.To)}
+		s.forwarding[world.SessionID(f.Session)] = forwarding{to: world.ShardOf(f.To)}
 	}
 	for _, sent := range m.Sent {
-		o := s.outbox(ShardOf(sent.Target))
+		o := s.outbox(world.ShardOf(sent.Target))
 		o.sent, o.epoch = sent.Number, sent.Epoch
 	}
 	for _, d := range m.Delivered {
-		s.outbox(ShardOf(d.Target)).delivered = d.Number
+		s.outbox(world.ShardOf(d.Target)).delivered = d.Number
 	}
 	for _, out := range m.Outgoing {
 		s.replayOutgoing(out)
