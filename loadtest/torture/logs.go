@@ -21,6 +21,17 @@ func (c *Cluster) crashed() error {
 	return nil
 }
 
+// lapses counts how often processes lost their leases: those that were paused,
+// and all where this machine or the store stood still for long.
+func (c *Cluster) lapses() (n int) {
+	for _, p := range c.Processes() {
+		if data, err := os.ReadFile(p.logs); err == nil {
+			n += strings.Count(string(data), `msg="the lease is lost`)
+		}
+	}
+	return n
+}
+
 func (p *Process) crashed() error {
 	file, err := os.Open(p.logs)
 	if err != nil {

@@ -35,6 +35,7 @@ type Report struct {
 	Gaps         int            // chains of frames that a client found broken
 
 	TakeOver    Spread        // from the fault to the first commit of each shard under its new owner
+	Lapses      int           // leases that processes lost
 	HandOver    Spread        // pause of each shard that was handed over, as its owner measured it
 	LongestWait time.Duration // from asking for an action to its outcome
 	Recovery    time.Duration // from the end of the fault until everybody acted again; of a drain: until it was done
@@ -98,6 +99,9 @@ func (r *Report) String() string {
 	if len(r.TakeOver) > 0 {
 		line += fmt.Sprintf(" take-over=%v idle=%d", r.TakeOver, r.Idle)
 	}
+	if r.Lapses > 0 {
+		line += fmt.Sprintf(" lapses=%d", r.Lapses)
+	}
 	if len(r.HandOver) > 0 {
 		line += " hand-over=" + r.HandOver.String()
 	}
@@ -145,6 +149,7 @@ func (r *Report) clients(p *Players, began time.Time, slow time.Duration) {
 // servers takes in what the processes and their logs say.
 func (r *Report) servers(c *Cluster, shards []check.Shard) {
 	r.HandOver = c.handOvers()
+	r.Lapses = c.lapses()
 	for i := range shards {
 		r.Crossing.add(&shards[i], c.Map)
 	}
