@@ -261,6 +261,7 @@ delivery. ` + "`starling loadtest plan --costs FILE`" + ` reckons with them. The
 	flags.DurationVar(&o.Duration, "duration", 6*time.Second, "measured time of each run")
 	flags.IntVar(&o.Repeats, "repeats", 1, "how often a run is repeated during which other programs used more than --quiet")
 	flags.Float64Var(&o.Quiet, "quiet", 0.1, "cores that other programs may use")
+	flags.DurationVar(&o.Patience, "patience", 0, "how long to wait before each run until others use less than --quiet")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of everything random")
 	flags.BoolVar(&check, "check", false, "then look for the real limits of sparse, street and arena, and hold the predicted ones against them (some minutes)")
 	flags.StringVar(&path, "json", "-", "`FILE` to write the costs to (- is the standard output)")

@@ -152,6 +152,9 @@ func (m *meter) Usage(ctx context.Context) (generator.Usage, error) {
 // measureQuietly repeats a run that was disturbed.
 func measureQuietly(ctx context.Context, o *Options, load Load) (best *observation, err error) {
 	for range o.Repeats + 1 {
+		if err := awaitQuiet(ctx, o.Quiet, o.Patience); err != nil {
+			return nil, err
+		}
 		observed, err := measure(ctx, o, load)
 		if err != nil {
 			return nil, err
