@@ -38,6 +38,7 @@ type crowdOptions struct {
 	store      string
 	durability string
 	masters    int
+	owners     int
 	set        []string
 
 	targets   []string
@@ -105,11 +106,17 @@ Exit status 3 when more was missed than --max-miss allows.`,
 			return o.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	o.flags(cmd)
+	o.commonFlags(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.findLimit, "find-limit", false, "look for the highest rate at which no more than --max-miss (default 1%) is missed in every seed")
+	flags.BoolVar(&o.rateByLambda, "rate-by-lambda", false, "with --find-limit: change lambda instead of the number of participants")
+	flags.Var(&o.precision, "precision", "with --find-limit: of the rate that is found")
+	flags.Var(&o.maxMiss, "max-miss", "share of deliveries that may miss the deadline, for exit status 3")
 	return cmd
 }
 
-func (o *crowdOptions) flags(cmd *cobra.Command) {
+// commonFlags are those of all commands that drive a crowd.
+func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.scenario, "scenario", "street", "`NAME` of a scenario ("+strings.Join(scenario.Names(), ", ")+"), or a TOML file")
 	flags.IntVar(&o.participants, "participants", 0, "participants present at once (default: the scenario's)")
@@ -124,6 +131,7 @@ func (o *crowdOptions) flags(cmd *cobra.Command) {
 	flags.BoolVar(&o.self, "self", false, "start a server on this machine and drive that")
 	flags.StringVar(&o.store, "store", "memory", "with --self: memory, embedded or redis (redis-server is started for it)")
 	flags.StringVar(&o.durability, "durability", "memory", "with --self: memory, disk or replicated")
+	flags.IntVar(&o.owners, "owners", 1, "with --self and store redis: processes that own shards; the first is the gateway, too")
 	flags.IntVar(&o.masters, "redis-masters", 1, "with --self: Redis masters; more than one make a Cluster")
 	flags.StringArrayVar(&o.set, "set", nil, "with --self: a setting of the server, as `KEY=VALUE`; may be repeated")
 
@@ -133,11 +141,6 @@ func (o *crowdOptions) flags(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.metrics, "server-metrics", nil, "`URL` of /metrics of a process of the target, for its processor time and memory; may be repeated")
 
 	flags.IntVar(&o.seeds, "seeds", 0, "how many runs, with seeds from --seed on (default: 1; with --find-limit 3)")
-	flags.BoolVar(&o.findLimit, "find-limit", false, "look for the highest rate at which no more than --max-miss (default 1%) is missed in every seed")
-	flags.BoolVar(&o.rateByLambda, "rate-by-lambda", false, "with --find-limit: change lambda instead of the number of participants")
-	flags.Var(&o.precision, "precision", "with --find-limit: of the rate that is found")
-
-	flags.Var(&o.maxMiss, "max-miss", "share of deliveries that may miss the deadline, for exit status 3")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`, or - for standard output")
 	flags.StringVar(&o.report, "report", "", "write a page with plots into this `DIR`")
 	flags.BoolVar(&o.plain, "plain", false, "plain lines instead of the live view")
@@ -157,7 +160,7 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	case o.self == (len(o.targets) > 0):
 		return s, errors.New("give --self, or --target")
 	case o.self:
-		s.Self = &target.Options{Store: o.store, Durability: o.durability, Masters: o.masters, Set: o.set}
+		s.Self = &target.Options{Store: o.store, Durability: o.durability, Masters: o.masters, Owners: o.owners, Set: o.set}
 		return s, nil
 	case len(o.set) > 0:
 		return s, errors.New("--set is for --self")

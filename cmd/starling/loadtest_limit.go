@@ -101,6 +101,11 @@ func (o *crowdOptions) writeLimit(out io.Writer, found *report.Limit) error {
 		}
 		defer fmt.Fprintln(out, "page:", filepath.Join(o.report, "index.html"))
 	}
+	if o.report != "" {
+		if err := report.WriteLimitPage(o.report, found); err != nil {
+			return err
+		}
+	}
 	if !found.Found {
 		_, err := fmt.Fprintf(out, "%s: not even the lowest rate that was tried holds %s\n", found.Scenario, o.maxMiss.String())
 		return errors.Join(err, &statusError{missedTooMuch, "no rate holds"})

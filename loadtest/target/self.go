@@ -4,20 +4,15 @@
 package target
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/starling-vr/starling/internal/redisproc"
@@ -31,6 +26,7 @@ type Options struct {
 	Store      string   // memory, embedded or redis
 	Durability string   // memory, disk or replicated
 	Masters    int      // of a Redis Cluster, with a replica each; 0 is one, and without replication no Cluster
+	Owners     int      // processes that own shards, the first of them with the gateway; 0 is one; more need redis
 	Set        []string // more settings, as of `starling serve --set`
 	Directory  string   // for what the store writes; "": a temporary one
 	Log        *slog.Logger
@@ -41,16 +37,11 @@ type Self struct {
 	options   Options
 	key       string
 	directory string
-	address   string
-	server    *exec.Cmd
-	exited    chan struct{}
+	servers   []*child
 	redis     []*redisproc.Server
 	closers   []func() error
-
-	mu       sync.Mutex
-	serving  bool
-	stopping bool
-	last     []string // lines of its log, for when it does not come up
+	once      sync.Once
+	exited    chan struct{} // closed when any of the servers ends
 }
 
 // startTime is how long a server may take to come up.
@@ -58,7 +49,7 @@ const startTime = 20 * time.Second
 
 // Start starts a server, and what its store needs, and waits until it serves.
 func Start(ctx context.Context, options Options) (*Self, error) {
-	s := &Self{options: options, key: server.NewKey()}
+	s := &Self{options: options, key: server.NewKey(), exited: make(chan struct{})}
 	if options.Log == nil {
 		s.options.Log = slog.New(slog.DiscardHandler)
 	}
@@ -71,6 +62,9 @@ func Start(ctx context.Context, options Options) (*Self, error) {
 }
 
 func (s *Self) start(ctx context.Context) error {
+	if s.options.Owners > 1 && s.options.Store != "redis" {
+		return errors.New("several owners need a store that they share: redis")
+	}
 	if s.options.Binary == "" {
 		binary, err := os.Executable()
 		if err != nil {
@@ -132,156 +126,82 @@ func (s *Self) startStore(ctx context.Context) ([]string, error) {
 	return append(set, "store.redis.cluster=true", "store.redis.addresses="+strings.Join(cluster.Addresses(), ",")), nil
 }
 
-// serve starts the server and waits until it says where it listens.
-func (s *Self) serve(ctx context.Context, set []string) error {
-	set = append(set, "listen=127.0.0.1:0", "auth.key="+s.key, "log.format=json", "log.level=info", "gateway.max_connections=0")
-	arguments := []string{"serve"}
-	for _, one := range append(set, s.options.Set...) {
-		arguments = append(arguments, "--set", one)
+// serve starts the processes, the one with the gateway first.
+func (s *Self) serve(ctx context.Context, store []string) error {
+	common := append(store, "listen=127.0.0.1:0", "auth.key="+s.key, "log.format=json", "log.level=info", "gateway.max_connections=0")
+	for i := range max(s.options.Owners, 1) {
+		set := append(slices.Clone(common), fmt.Sprintf("region.id=loadtest-%d", i))
+		if i > 0 {
+			set = append(set, "region.roles=owner")
+		}
+		c, err := startChild(ctx, s.options.Binary, append(set, s.options.Set...), s.options.Log)
+		if err != nil {
+			return err
+		}
+		s.servers = append(s.servers, c)
+		go func() {
+			<-c.exited
+			s.once.Do(func() { close(s.exited) })
+		}()
 	}
-	cmd := exec.Command(s.options.Binary, arguments...)
-	cmd.SysProcAttr = childAttributes()
-	output, err := cmd.StderrPipe()
-	if err != nil {
-		return err
-	}
-	// The parent-death signal follows the thread that started the process, so
-	// that thread lives as long as the process does.
-	s.exited = make(chan struct{})
-	started, serving := make(chan error), make(chan string, 1)
-	read := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			<-read
-			_ = cmd.Wait()
-		}
-		close(s.exited)
-	}()
-	if err := <-started; err != nil {
-		return err
-	}
-	s.server = cmd
-	go func() {
-		defer close(read)
-		s.readLog(output, serving)
-	}()
-	select {
-	case s.address = <-serving:
-		return nil
-	case <-s.exited:
-		return fmt.Errorf("the server ended before it served:\n%s", s.lastLines())
-	case <-ctx.Done():
-		return fmt.Errorf("the server does not serve: %w\n%s", ctx.Err(), s.lastLines())
-	}
-}
-
-// readLog finds where the server listens, and passes on what it warns of.
-func (s *Self) readLog(from io.Reader, serving chan<- string) {
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var line struct {
-			Level   slog.Level `json:"level"`
-			Message string     `json:"msg"`
-			Listen  string     `json:"listen"`
-		}
-		text := lines.Text()
-		if json.Unmarshal([]byte(text), &line) != nil {
-			line.Level, line.Message = slog.LevelWarn, text
-		}
-		if line.Message == "serving" && line.Listen != "" {
-			select {
-			case serving <- line.Listen:
-			default:
-			}
-		}
-		s.mu.Lock()
-		s.serving = s.serving || line.Listen != ""
-		quiet := s.stopping || !s.serving // what keeps it from coming up is told once
-		if s.last = append(s.last, text); len(s.last) > 20 {
-			s.last = s.last[1:]
-		}
-		s.mu.Unlock()
-		if line.Level >= slog.LevelWarn && !quiet {
-			s.options.Log.Warn("the server says: " + text)
-		}
-	}
-	_, _ = io.Copy(io.Discard, from) // a line too long: the server must not wait for a reader
-}
-
-func (s *Self) lastLines() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Join(s.last, "\n")
+	return nil
 }
 
 // URL is the address of its websocket.
-func (s *Self) URL() string { return "ws://" + s.address + server.Endpoint }
+func (s *Self) URL() string { return "ws://" + s.servers[0].address + server.Endpoint }
 
 // MetricsURL is the address of its metrics.
-func (s *Self) MetricsURL() string { return "http://" + s.address + "/metrics" }
+func (s *Self) MetricsURL() string { return "http://" + s.servers[0].address + "/metrics" }
 
 // Key signs tokens that it takes.
 func (s *Self) Key() string { return s.key }
 
-// PIDs are its processes: the server, then the stores.
-func (s *Self) PIDs() (server int, stores []int) {
-	for _, r := range s.redis {
-		stores = append(stores, r.PID())
-	}
-	return s.server.Process.Pid, stores
-}
-
-// Exited is closed when the server ends.
+// Exited is closed when one of its processes ends.
 func (s *Self) Exited() <-chan struct{} { return s.exited }
 
 // Usage implements generator.Meter by what the kernel says of the processes.
 func (s *Self) Usage(ctx context.Context) (generator.Usage, error) {
-	pid, stores := s.PIDs()
 	var u generator.Usage
+	for _, c := range s.servers {
+		if err := add(&u, c.pid()); err != nil {
+			return u, err
+		}
+		if figures, err := scrape(ctx, "http://"+c.address+"/metrics"); err == nil {
+			u.Used, u.Reserved = plus(u.Used, figures.used()), plus(u.Reserved, figures.reserved())
+		}
+	}
+	if len(s.redis) == 0 {
+		return u, nil
+	}
+	servers := u.CPU
+	for _, store := range s.redis {
+		if err := add(&u, store.PID()); err != nil {
+			return u, err
+		}
+	}
+	stores := u.CPU - servers
+	u.StoreCPU = &stores
+	return u, nil
+}
+
+// add adds what a process used.
+func add(u *generator.Usage, pid int) error {
 	cpu, err := processCPU(pid)
 	if err != nil {
-		return u, err
+		return err
 	}
-	u.CPU = cpu
-	if u.RSS, err = residentMemory(pid); err != nil {
-		return u, err
+	rss, err := residentMemory(pid)
+	if err != nil {
+		return err
 	}
-	if len(stores) > 0 {
-		sum := 0.0
-		for _, store := range stores {
-			cpu, err := processCPU(store)
-			if err != nil {
-				return u, err
-			}
-			rss, err := residentMemory(store)
-			if err != nil {
-				return u, err
-			}
-			sum += cpu
-			u.RSS += rss
-		}
-		u.StoreCPU = &sum
-		u.CPU += sum
-	}
-	if figures, err := scrape(ctx, "http://"+s.address+"/metrics"); err == nil {
-		u.Used, u.Reserved = figures.used(), figures.reserved()
-	}
-	return u, nil
+	u.CPU, u.RSS = u.CPU+cpu, u.RSS+rss
+	return nil
 }
 
 // Stop ends the server and what was started for it, and removes what they wrote.
 func (s *Self) Stop() error {
-	s.mu.Lock()
-	s.stopping = true
-	s.mu.Unlock()
-	if s.server != nil {
-		_ = s.server.Process.Signal(syscall.SIGKILL) // nothing of it is kept
-		<-s.exited
+	for _, c := range s.servers {
+		c.stop()
 	}
 	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {

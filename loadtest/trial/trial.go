@@ -120,7 +120,7 @@ func (s *Spec) describe(r *report.Run, crowd *scenario.Crowd, started *scenario.
 	r.Starling, r.Label, r.Command, r.Scenario = version.String(), s.Label, s.Command, s.Scenario.Name
 	r.Seed = s.Seed
 	if s.Self != nil {
-		r.Target, r.Store, r.Durability, r.Owners = "self", s.Self.Store, s.Self.Durability, 1
+		r.Target, r.Store, r.Durability, r.Owners = "self", s.Self.Store, s.Self.Durability, max(s.Self.Owners, 1)
 	} else {
 		r.Target = fmt.Sprint(s.Targets)
 		if len(s.Targets) == 1 {
