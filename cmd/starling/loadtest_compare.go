@@ -26,7 +26,7 @@ from noise. "-" is standard input.
 
 With several runs a figure has changed if Welch's 99 % interval of the difference leaves out 0.
 With one run on each side the difference must be larger than what two runs of the same thing
-differ by on a shared machine (20 % of processor time, 15 % of latencies, half of a miss rate), and
+differ by on a shared machine (20 % of processor time and latencies, half of a miss rate), and
 than the 99 % interval over the seconds of the runs.
 
 Exit status 4 with --fail-if-worse if anything got worse beyond noise.`,

@@ -18,6 +18,7 @@ import (
 var possible = sync.OnceValue(func() (runs []Run) {
 	for i := range uint64(12) {
 		r := sample(i, float64(i), 0.1+float64(i)/4)
+		r.Series = r.Series[:i%4]
 		if i%4 != 0 {
 			r.Server, r.UsedGBS, r.ReservedGBS, r.Machine.OthersCPUS = nil, nil, nil, nil
 			r.Histograms = Histograms{LatencyUS: r.Histograms.LatencyUS}

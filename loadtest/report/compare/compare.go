@@ -4,7 +4,7 @@
 // difference of the means at 99 % leaves out 0. With one run on each side the
 // noise is that within the run (a bootstrap over blocks of its seconds, at
 // 99 %), and at least what two runs of the same thing differ by on a shared
-// machine: 20 % of processor time, 15 % of latencies, and so on; see [Figures].
+// machine: 20 % of processor time and latencies, half of a miss rate; see [Figures].
 // What differs less than a floor for each figure is never called a change.
 package compare
 
@@ -113,6 +113,9 @@ func (f *Figure) values(runs []report.Run) (all []float64) {
 // noise is how much two measurements of the same thing may differ.
 func (f *Figure) noise(a, b []float64, before, after []report.Run) float64 {
 	size := max(math.Abs(mean(a)), math.Abs(mean(b)))
+	if f.Lacking {
+		size = max(1-mean(a), 1-mean(b))
+	}
 	if len(a) > 1 || len(b) > 1 {
 		return max(welch(a, b), f.Least, f.Several*size)
 	}

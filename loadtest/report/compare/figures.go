@@ -22,6 +22,7 @@ type Figure struct {
 	Least   float64 // absolute
 	Several float64 // relative, with several runs on a side
 	Single  float64 // relative, with one run on each: what two runs of the same thing differ by
+	Lacking bool    // relative to what a share lacks of 1
 
 	of     func(*report.Run) (float64, bool)
 	within func(*report.Run) float64 // half of the 99 % interval of one run by itself
@@ -31,8 +32,8 @@ type Figure struct {
 var Figures = []Figure{
 	shown("offered", "actions/s", func(r *report.Run) float64 { return r.OfferedPerS }),
 	shown("achieved", "actions/s", func(r *report.Run) float64 { return r.AchievedPerS }),
-	ratio("achieved of the offered", Higher, 0.002, func(c *report.Counts) (int64, int64) { return c.Achieved, c.Offered }),
-	ratio("goodput of the offered", Higher, 0.005, func(c *report.Counts) (int64, int64) { return c.Goodput, c.Offered }),
+	reached("achieved of the offered", 0.002, func(c *report.Counts) (int64, int64) { return c.Achieved, c.Offered }),
+	reached("goodput of the offered", 0.005, func(c *report.Counts) (int64, int64) { return c.Goodput, c.Offered }),
 	misses("deliveries missed", func(c *report.Counts) (int64, int64) { return c.DeliveriesMissed, c.DeliveriesExpected }),
 	misses("deliveries missed at 30 ms", func(c *report.Counts) (int64, int64) { return c.DeliveriesMissed30MS, c.DeliveriesExpected }),
 	misses("actions missed", func(c *report.Counts) (int64, int64) { return c.ActionsMissed, c.Offered }),
@@ -66,18 +67,21 @@ func shownRatio(name string, f counted) Figure {
 	return Figure{Name: name, of: func(r *report.Run) (float64, bool) { return f.share(&r.Counts) }}
 }
 
+// ratio varies by bursts: two runs of the same thing may differ by half of what
+// is missed.
 func ratio(name string, better Direction, least float64, f counted) Figure {
 	return Figure{
-		Name: name, Better: better, Least: least, Single: 0.01,
+		Name: name, Better: better, Least: least, Single: 0.5,
 		of:     func(r *report.Run) (float64, bool) { return f.share(&r.Counts) },
 		within: func(r *report.Run) float64 { return shareWithin(r, f) },
 	}
 }
 
-// misses come in bursts: two runs of the same thing may differ by half.
-func misses(name string, f counted) Figure {
-	figure := ratio(name, Lower, 0.0005, f)
-	figure.Single = 0.5
+func misses(name string, f counted) Figure { return ratio(name, Lower, 0.0005, f) }
+
+func reached(name string, least float64, f counted) Figure {
+	figure := ratio(name, Higher, least, f)
+	figure.Lacking = true
 	return figure
 }
 
@@ -87,7 +91,7 @@ func p99(q *report.Quantiles) float64 { return q.P99 }
 // latency is judged by the logarithms of the seconds' own quantiles.
 func latency(name string, in func(*report.Run) *report.Quantiles, of func(*report.Quantiles) float64, second func(*report.Second) float64) Figure {
 	return Figure{
-		Name: name, Unit: "ms", Better: Lower, Least: 0.1, Several: 0.03, Single: 0.15,
+		Name: name, Unit: "ms", Better: Lower, Least: 0.1, Several: 0.03, Single: 0.2,
 		of: func(r *report.Run) (float64, bool) {
 			if q := in(r); q != nil && of(q) > 0 {
 				return of(q), true

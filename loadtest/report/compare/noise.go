@@ -64,7 +64,7 @@ func student(freedom float64) float64 {
 }
 
 const (
-	resamples = 2000
+	resamples = 1000
 	block     = 2 // seconds that are drawn together: neighbours are alike
 	fewest    = 5 // seconds below which a run tells nothing of its own noise
 )

@@ -111,5 +111,5 @@ func (c *Comparison) method() string {
 	if len(c.Before) > 1 || len(c.After) > 1 {
 		return "Noise: Welch's 99 % interval over the runs, and no less than a floor (3 % of latencies and processor time)."
 	}
-	return "Noise: one run on each side, so at least what two runs of the same thing differ by on a shared machine (20 % of processor time,\n15 % of latencies, half of a miss rate), or the 99 % interval over the seconds of the runs. Several seeds tell more."
+	return "Noise: one run on each side, so at least what two runs of the same thing differ by on a shared machine (20 % of processor time and latencies,\nhalf of a miss rate), or the 99 % interval over the seconds of the runs. Several seeds tell more."
 }
