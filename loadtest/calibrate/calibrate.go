@@ -47,8 +47,11 @@ type Options struct {
 
 	// A run during which other programs used more than Quiet of a core is repeated,
 	// up to Repeats times; the least disturbed one counts. Default 0.1, and once.
-	Quiet    float64
-	Repeats  int
+	Quiet   float64
+	Repeats int
+	// Patience is how long to wait before a run until others use less than Quiet.
+	Patience time.Duration
+
 	Log      *slog.Logger
 	Progress func(string)
 }
