@@ -48,6 +48,8 @@ type Cluster struct {
 	binary string
 	folder string
 	shape  Shape
+	host   string          // where its processes listen
+	given  map[string]bool // addresses
 }
 
 // shards are small, so that many actions cross them: cells of about 29 m edge,
@@ -56,7 +58,7 @@ var shardMap = world.ShardMap{Version: 1, CellResolution: 11, BaseResolution: 9}
 
 // StartCluster starts everything; its processes write their logs into folder.
 func StartCluster(ctx context.Context, binary, folder string, shape Shape) (*Cluster, error) {
-	c := &Cluster{binary: binary, folder: folder, shape: shape, Map: shardMap}
+	c := &Cluster{binary: binary, folder: folder, shape: shape, Map: shardMap, given: make(map[string]bool)}
 	err := c.start(ctx)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -139,11 +141,11 @@ func (c *Cluster) plan(addresses []string) error {
 }
 
 func (c *Cluster) process(name, role string, addresses []string) (*Process, error) {
-	listen, err := freeAddress()
+	listen, err := c.freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	peer, err := freeAddress()
+	peer, err := c.freeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -170,12 +172,21 @@ func (c *Cluster) settings(addresses []string) []string {
 	}
 }
 
-// freeAddress finds a port that nobody listens on, below those that the system
-// gives to outgoing connections: a process that starts again must find it free.
-func freeAddress() (string, error) {
+// freeAddress finds one that nobody listens on and that no other process here was
+// given, below the ports of outgoing connections: a process that starts again must
+// find it free. Each cluster has a loopback address of its own, so that runs of
+// several tests do not meet.
+func (c *Cluster) freeAddress() (string, error) {
+	if c.host == "" {
+		c.host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	}
 	for range 1000 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(23_000+rand.IntN(9_000)))
+		address := net.JoinHostPort(c.host, strconv.Itoa(23_000+rand.IntN(9_000)))
+		if c.given[address] {
+			continue
+		}
 		if l, err := net.Listen("tcp", address); err == nil {
+			c.given[address] = true
 			return address, l.Close()
 		}
 	}
