@@ -68,6 +68,15 @@ func (s *state) show(now Snapshot, at time.Time) {
 	s.now, s.at = now, at
 }
 
+// end takes a run that waited for the last of its updates for done.
+func (s *state) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now.Phase == Settling {
+		s.now.Phase = Done
+	}
+}
+
 func (s *screen) Note(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,6 +126,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case tick:
 		return m, tea.Batch(m.printNotes(), nextTick())
 	case finish:
+		m.state.end()
 		return m, tea.Sequence(m.printNotes(), tea.Quit)
 	}
 	return m, nil

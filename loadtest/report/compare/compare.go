@@ -88,6 +88,9 @@ func (f *Figure) compare(before, after []report.Run) (Change, bool) {
 		return c, true
 	}
 	noise := f.noise(a, b, before, after)
+	if f.Unit == "" {
+		noise = min(noise, 1) // shares differ by no more
+	}
 	c.Noise = &noise
 	switch {
 	case math.Abs(c.Change) <= noise:
