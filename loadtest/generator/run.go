@@ -37,7 +37,7 @@ type Config struct {
 	Deadline time.Duration // D; default 15 ms
 	Warmup   time.Duration // acting, not measured; default 3 s
 	Duration time.Duration // measured; default 12 s
-	Grace    time.Duration // after which what has not come counts as missing; default 1 s
+	Grace    time.Duration // after which what has not come counts as missing; default 1 s, or twice Deadline
 	RampTime time.Duration // in which all who are there from the start must be in; default 30 s and 5 ms for each
 	Leave    bool          // at the end the sessions are ended, so that nothing of the crowd stays in the world
 
@@ -65,7 +65,7 @@ type Meter interface {
 func (c *Config) complete() error {
 	orDefault(&c.Deadline, 15*time.Millisecond)
 	orDefault(&c.Duration, 12*time.Second)
-	orDefault(&c.Grace, time.Second)
+	orDefault(&c.Grace, max(time.Second, 2*c.Deadline))
 	if c.Map == (world.ShardMap{}) {
 		c.Map = world.DefaultShardMap()
 	}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/starling-vr/starling/loadtest/report"
+)
+
+// loadtest runs `starling loadtest` with a short crowd to its end and gives what
+// it printed and its exit status.
+func loadtest(t *testing.T, arguments ...string) (output string, status int) {
+	t.Helper()
+	short := []string{"--scenario", "street", "--participants", "16", "--warmup", "200ms", "--duration", "1s", "--plain"}
+	if slices.Contains(arguments, "--self") {
+		short = append(short, "--set", "gateway.refuse_overload=false")
+	}
+	p := launch(t, nil, append(append([]string{"loadtest"}, arguments...), short...)...)
+	<-p.exited
+	var exit *exec.ExitError
+	if errors.As(p.status, &exit) {
+		status = exit.ExitCode()
+	} else if p.status != nil {
+		t.Fatal(p.status)
+	}
+	return p.said(), status
+}
+
+func TestALoadTestOfItsOwnServer(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "run.json")
+	output, status := loadtest(t, "crowd", "--self", "--deadline", "5s", "--max-miss", "50%", "--json", file, "--report", filepath.Join(folder, "page"))
+	if status != 0 {
+		t.Fatalf("status %d:\n%s", status, output)
+	}
+	runs, err := report.ReadFile(file)
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	r := runs[0]
+	if r.Offered < 50 || r.DeliveriesExpected != 8*r.Offered || r.Server == nil || r.Server.CPUS <= 0 || r.Server.RSSBytes <= 0 || r.UsedGBS == nil ||
+		r.Scenario != "street" || r.Store != "memory" || r.Participants != 16 || r.Machine.Cores == 0 || len(r.Series) != 1 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "page", "index.html")); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(output, "panic") || !strings.Contains(output, "street, 16 participants") {
+		t.Error(output)
+	}
+}
+
+func TestALoadTestThatMissesTooMuchEndsWithStatus3(t *testing.T) {
+	output, status := loadtest(t, "crowd", "--self", "--deadline", "1us", "--max-miss", "1%")
+	if status != missedTooMuch || !strings.Contains(output, "more than --max-miss 1%") {
+		t.Errorf("status %d:\n%s", status, output)
+	}
+}
+
+func TestALoadTestOfAServerThatIsThere(t *testing.T) {
+	_, listen, _ := serve(t, "--set", "store.kind=memory", "--set", "gateway.refuse_overload=false")
+	url := "http://" + listen
+	output, status := loadtest(t, "crowd", "--target", url, "--token-key", testKey, "--server-metrics", url+"/metrics", "--deadline", "5s", "--max-miss", "50%")
+	if status != 0 || !strings.Contains(output, "us/action") {
+		t.Errorf("status %d:\n%s", status, output)
+	}
+}
+
+func TestASweep(t *testing.T) {
+	output, status := loadtest(t, "sweep", "--self", "--over", "group-size", "--values", "2,8")
+	if status != 0 || !strings.Contains(output, "CPU per delivery") {
+		t.Errorf("status %d:\n%s", status, output)
+	}
+}
+
+func TestLoadTestsThatCannotBe(t *testing.T) {
+	for _, c := range []struct{ arguments, why string }{
+		{"crowd", "give --self, or --target"},
+		{"crowd --self --target ws://127.0.0.1:1", "give --self, or --target"},
+		{"crowd --self --scenario nowhere", "there is no scenario"},
+		{"crowd --self --store paper", "want memory, embedded or redis"},
+		{"crowd --target ws://127.0.0.1:1", "no tokens"},
+		{"crowd --target ftp://127.0.0.1:1 --token-key k", "want a ws://"},
+		{"crowd --self --max-miss much", "want a share"},
+		{"crowd --self --participants 999999999 --scenario sparse", "participants"},
+		{"sweep --self --over colour --values 1", "want one of"},
+		{"sweep --self --over owners --values 2", "need --self with --store redis"},
+	} {
+		_, err := run("", append([]string{"loadtest"}, strings.Fields(c.arguments)...)...)
+		if err == nil || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: %v", c.arguments, err)
+		}
+	}
+}
