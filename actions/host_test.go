@@ -92,7 +92,7 @@ func newBench(t testing.TB, change func(*actions.Options)) *bench {
 	t.Helper()
 	e := newEdge("gateway-1")
 	o := actions.Options{
-		Node: "owner-1", Log: memory.New(), Bus: e,
+		Node: "owner-1", Log: memory.New(), Bus: e, Lending: true,
 		Logger: slog.New(slog.DiscardHandler), TickEvery: 5 * time.Millisecond,
 	}
 	if change != nil {

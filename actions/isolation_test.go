@@ -184,6 +184,7 @@ func floodWith(t *testing.T, act func() *starlingv1.Act, at world.Geo, every, co
 	}
 	scheduler := invoke.New(invoke.Config{Workers: 1, Clock: m.instant})
 	b := newBench(t, func(o *actions.Options) {
+		o.Lending = false // who arrives in the middle of a run cannot run anything
 		o.Registry, o.Scheduler, o.Clock, o.TickEvery = registry, scheduler, m.clock, time.Hour
 	})
 	home, cell := shardAt(t, taipei)

@@ -28,6 +28,11 @@ type Options struct {
 	Assignment Assignment
 	// Network carries parcels between owners. Default: this Host is the only one.
 	Network Network
+	// Lending says that who calls Act lends its goroutine: it runs short actions
+	// there and then instead of waking a worker. The caller must hold nothing that
+	// an Edge, the Bus or the Network wait for, and bear with functions that take
+	// some 50 µs. Default: no.
+	Lending bool
 	// Map says which cell belongs to which shard. Default: world.DefaultShardMap.
 	Map world.ShardMap
 	// Limits bound what participants may do. Default: see Limits.

@@ -61,7 +61,7 @@ func (s *served) submit(w *work) {
 		w.invocation.Sender = uint64(w.act.Session)
 		w.invocation.Arrived = s.host.options.Scheduler.Now().Add(-s.host.options.Clock().Sub(w.act.Arrived))
 	}
-	err := s.host.runs(w).Submit(&w.invocation)
+	err := s.enqueue(w)
 	if err == nil {
 		return
 	}
@@ -75,6 +75,15 @@ func (s *served) submit(w *work) {
 		}
 	}
 	s.host.notMine(s.id, w, true)
+}
+
+// enqueue submits the work.
+func (s *served) enqueue(w *work) error {
+	f := s.host.runs(w)
+	if w.kind == kindAct && s.host.options.Lending {
+		return f.SubmitLending(&w.invocation)
+	}
+	return f.Submit(&w.invocation)
 }
 
 // runs gives the deployed function under whose contract the work runs.

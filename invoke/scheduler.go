@@ -3,6 +3,7 @@ package invoke
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Scheduler runs invocations of deployed functions on its workers: a Policy with
@@ -78,12 +79,7 @@ func (f *Function) Submit(inv *Invocation) error {
 	s := f.scheduler
 	now := s.clock()
 	s.mu.Lock()
-	var refusal *Refusal
-	if s.closed {
-		refusal = s.policy.refuseClosed(f)
-	} else {
-		refusal = s.policy.Submit(now, f, inv)
-	}
+	refusal := s.submit(now, f, inv)
 	w := s.toWake()
 	s.mu.Unlock()
 	if w != nil {
@@ -93,6 +89,61 @@ func (f *Function) Submit(inv *Invocation) error {
 		return refusal
 	}
 	return nil
+}
+
+// SubmitLending is Submit for callers who lend their goroutine: where a worker
+// would have to be woken for a function whose runs are short, the caller stands
+// in for it and does what is due next, this invocation or another, before it
+// returns. Waking a worker costs more than many a run. The caller must hold
+// nothing that Run, Refused or AfterRun of any function may wait for.
+func (f *Function) SubmitLending(inv *Invocation) error {
+	s := f.scheduler
+	now := s.clock()
+	s.mu.Lock()
+	refusal := s.submit(now, f, inv)
+	w := s.toWake()
+	if w != nil && refusal == nil && f.lendable() {
+		s.waking--
+		s.standIn(now, w)
+		w = s.toWake()
+	}
+	s.mu.Unlock()
+	if w != nil {
+		w.wake <- struct{}{}
+	}
+	if refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+func (s *Scheduler) submit(now Instant, f *Function, inv *Invocation) *Refusal {
+	if s.closed {
+		return s.policy.refuseClosed(f)
+	}
+	return s.policy.Submit(now, f, inv)
+}
+
+// longestLent is the mean run time up to which a function runs on lent goroutines.
+const longestLent = 50 * time.Microsecond
+
+func (f *Function) lendable() bool { return !f.long && f.expected() <= longestLent }
+
+// standIn does one run in the place of a parked worker, which is not in the list
+// of those meanwhile. It is called, and returns, with the lock held.
+func (s *Scheduler) standIn(now Instant, w *worker) {
+	if s.policy.Take(now, &w.taken) {
+		s.mu.Unlock()
+		done, now := w.carryOut(now)
+		s.mu.Lock()
+		s.policy.Finished(now, &w.taken, done)
+	}
+	if s.closed { // it was not there to be told
+		s.waking++
+		w.wake <- struct{}{}
+		return
+	}
+	s.idle = append(s.idle, w)
 }
 
 // toWake picks a worker to wake if there is more to do than workers on their way.

@@ -84,6 +84,9 @@ func Start(ctx context.Context, settings *Settings, o Options) (*Server, error) 
 }
 
 func (s *Server) start(ctx, inside context.Context, o Options) error {
+	if err := calmMonitor(); err != nil {
+		s.log.Debug("the runtime's monitor thread stays as it is", "error", err)
+	}
 	var err error
 	if s.stores, err = openStores(ctx, s.settings.Store, s.log); err != nil {
 		return err
@@ -139,7 +142,7 @@ func (s *Server) startOwner(inside context.Context, registry *actions.Registry, 
 	var err error
 	s.host, err = actions.NewHost(actions.Options{
 		Node: s.node.ID(), Log: s.stores.log, Bus: out, Scheduler: s.scheduler, Registry: registry,
-		Assignment: s.node, Network: s.node, Map: s.settings.World.shards(),
+		Assignment: s.node, Network: s.node, Lending: true, Map: s.settings.World.shards(),
 		Limits: s.settings.Owner.limits(s.settings.Gateway.ResumeTime), SnapshotBatches: s.settings.Owner.SnapshotBatches,
 		RetainAll: s.settings.Owner.RetainLogs, UnloadAfter: s.settings.Owner.UnloadAfter,
 		Logger: s.log, Metrics: s.metrics,
