@@ -49,7 +49,7 @@ func BenchmarkFlush(b *testing.B) {
 				bench.hubs.table.Messages(messages)
 				actor.Outcome(outcome)
 				h.take()
-				h.flushDue(time.Now())
+				h.flushDue(time.Now(), 0)
 			}
 			used := float64((processorTime() - before).Nanoseconds())
 			b.ReportMetric(used/float64(b.N), "cpu-ns/action")

@@ -47,13 +47,14 @@ func (h *Hub) queueAt(c *Client, now, due time.Time) {
 	}
 }
 
-// flushDue writes to all whose time has come, the earliest due first, and says
-// how long the hub may rest then; false: until something comes.
-func (h *Hub) flushDue(now time.Time) (rest time.Duration, waiting bool) {
+// flushDue writes to all whose time has come or will have come in a while (ahead),
+// the earliest due first, and says how long the hub may rest then; false: until
+// something comes.
+func (h *Hub) flushDue(now time.Time, ahead time.Duration) (rest time.Duration, waiting bool) {
 	for {
 		// The processors are shared: a flush is reckoned at twice its time.
 		grain, rest, ok := h.wheel.next(now, 2*h.pace.each)
-		if !ok || rest > 0 {
+		if !ok || rest > ahead {
 			h.wheel.advance(now)
 			return rest, ok
 		}

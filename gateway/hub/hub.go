@@ -17,6 +17,7 @@ type Hub struct {
 
 	inbox   inbox
 	wake    chan struct{}
+	slack   slack
 	stop    chan struct{}
 	stopped chan struct{}
 
@@ -29,8 +30,9 @@ type Hub struct {
 	requests map[uint64]*cell
 	request  uint64
 
-	wheel wheel // who is to be written to, and when
-	pace  pace
+	wheel  wheel // who is to be written to, and when
+	pace   pace
+	rhythm rhythm
 
 	crowds       map[*crowd]struct{}
 	moved        []*Client // with viewers, whose avatar did
@@ -83,7 +85,14 @@ func newHub(s *Hubs, index int) *Hub {
 	}
 }
 
+// wakeUp makes the hub look at its inbox, soon.
 func (h *Hub) wakeUp() {
+	if !h.slack.putOff() {
+		h.wakeNow()
+	}
+}
+
+func (h *Hub) wakeNow() {
 	select {
 	case h.wake <- struct{}{}:
 	default:
@@ -118,11 +127,13 @@ func (h *Hub) run() {
 	var ticked atomic.Bool
 	ticker := time.AfterFunc(tickEvery, func() {
 		ticked.Store(true)
-		h.wakeUp()
+		h.wakeNow()
 	})
 	defer ticker.Stop()
-	timer := time.AfterFunc(time.Hour, h.wakeUp)
+	timer := time.AfterFunc(time.Hour, h.wakeNow)
 	defer timer.Stop()
+	h.slack.timer = time.AfterFunc(time.Hour, h.wakeNow)
+	defer h.slack.timer.Stop()
 	next := time.Now().Add(tickEvery)
 	for ticks := 0; ; {
 		select {
@@ -134,13 +145,16 @@ func (h *Hub) run() {
 			ticks++
 			now := time.Now()
 			h.tick(ticks, now)
+			h.slack.allow(h.pace.wait)
 			if next = next.Add(tickEvery); next.Before(now) { // late: not all at once
 				next = now.Add(tickEvery)
 			}
 			ticker.Reset(next.Sub(now))
 		}
-		h.take()
-		if rest, waiting := h.flushDue(time.Now()); waiting {
+		h.slack.end()
+		brought := h.take()
+		now := time.Now()
+		if rest, waiting := h.flushDue(now, h.rhythm.turn(now, brought, h.pace.wait)); waiting {
 			timer.Reset(rest)
 		}
 	}
@@ -148,8 +162,9 @@ func (h *Hub) run() {
 
 // take works through the inbox: messages of the bus, then the rest in the order
 // in which it came. A message that overtakes a confirmation or a baseline that
-// was left before it does no harm: the cell's reader keeps or repairs it.
-func (h *Hub) take() {
+// was left before it does no harm: the cell's reader keeps or repairs it. It says
+// whether there were messages.
+func (h *Hub) take() (brought bool) {
 	in := &h.inbox
 	in.mu.Lock()
 	messages, rest := in.messages, in.work
@@ -170,8 +185,10 @@ func (h *Hub) take() {
 		}
 	}
 	clear(messages)
+	brought = len(messages) > 0
 	clear(rest)
 	in.takenMessages, in.takenWork = shrunk(messages), shrunk(rest)
+	return brought
 }
 
 // shrunk empties a slice for its next use, unless a burst made it large.

@@ -122,7 +122,7 @@ func (b *bench) turn() {
 		again = false
 		for _, h := range b.hubs.hubs {
 			h.take()
-			h.flushDue(time.Now())
+			h.flushDue(time.Now(), 0)
 		}
 		for _, h := range b.hubs.hubs { // a client that moves leaves work to another
 			again = again || len(h.inbox.messages)+len(h.inbox.work) > 0

@@ -82,6 +82,6 @@ func (p *pace) due(now, arrived time.Time) time.Time {
 	return due
 }
 
-// reserved is what is kept of the deadline where flushes come in time: 6 of 15 ms.
+// reserved is what is kept of the deadline where flushes come in time: 5 of 15 ms.
 // What leaves after 12 ms counts as a sign of overload already.
-func reserved(deadline time.Duration) time.Duration { return deadline * 2 / 5 }
+func reserved(deadline time.Duration) time.Duration { return deadline / 3 }
