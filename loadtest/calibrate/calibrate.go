@@ -214,9 +214,10 @@ func observe(load Load, run *report.Run, m *meter) (*observation, error) {
 	x.Scenario, x.Participants, x.RatePerS, x.Seconds = load.Scenario, load.Participants, load.Rate*float64(load.Participants), run.DurationS
 	x.Actions = rate("starling_gateway_messages_received_total")
 	x.Commits = rate("starling_actions_commit_seconds_count")
-	x.Messages = rate("starling_gateway_frames_encoded_total")
+	x.Encoded = rate("starling_gateway_frames_encoded_total")
 	x.Writes = rate("starling_gateway_flushes_total")
-	x.Deliveries = rate("starling_gateway_frames_sent_total")
+	x.Frames = rate("starling_gateway_frames_sent_total")
+	x.Deliveries = float64(run.DeliveriesReceived) / run.DurationS
 	perAction := 1e6 / (x.Actions * run.DurationS)
 	store := 0.0
 	if run.Server.StoreCPUS != nil {

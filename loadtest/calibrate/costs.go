@@ -11,9 +11,9 @@ import (
 // What the costs are taken to be where the measurements leave it open,
 // microseconds: see docs/performance.md.
 var (
-	serverPrior    = []float64{20, 30, 5, 6, 1} // action, commit, message, write, delivery
-	storePrior     = []float64{10, 1}           // append, action
-	generatorPrior = []float64{4, 4, 0.5}       // action, read, delivery
+	serverPrior    = []float64{20, 30, 5, 6, 0.5} // action, commit, encoded frame, write, frame written
+	storePrior     = []float64{10, 1}             // append, action
+	generatorPrior = []float64{4, 4, 0.5, 0.5}    // action, read, frame, delivery
 )
 
 // ownerShare is the owner's part of what the server's process spends on an action
@@ -24,22 +24,22 @@ func fitCosts(all []observation) *plan.Costs {
 	var server, store, generator []equation
 	for i := range all {
 		x := &all[i]
-		server = append(server, equation{[]float64{1, x.Commits / x.Actions, x.Messages / x.Actions, x.Writes / x.Actions, x.Deliveries / x.Actions}, x.ServerUS})
+		server = append(server, equation{[]float64{1, x.Commits / x.Actions, x.Encoded / x.Actions, x.Writes / x.Actions, x.Frames / x.Actions}, x.ServerUS})
 		if x.StoreUS > 0 {
 			store = append(store, equation{[]float64{x.Commits / x.Actions, 1}, x.StoreUS})
 		}
-		generator = append(generator, equation{[]float64{1, x.Writes / x.Actions, x.Deliveries / x.Actions}, x.GeneratorUS})
+		generator = append(generator, equation{[]float64{1, x.Writes / x.Actions, x.Frames / x.Actions, x.Deliveries / x.Actions}, x.GeneratorUS})
 	}
 	c := &plan.Costs{Format: plan.CostsFormat, Version: plan.CostsVersion}
 	s := fit(server, serverPrior)
-	c.Gateway = plan.GatewayCosts{ActionUS: (1 - ownerShare) * s[0], MessageUS: s[2], WriteUS: s[3], DeliveryUS: s[4]}
+	c.Gateway = plan.GatewayCosts{ActionUS: (1 - ownerShare) * s[0], EncodeUS: s[2], WriteUS: s[3], FrameUS: s[4]}
 	c.Owner = plan.OwnerCosts{ActionUS: ownerShare * s[0], CommitUS: s[1], RouteUS: 0.7}
 	if len(store) > 0 {
 		r := fit(store, storePrior)
 		c.Storage.AppendUS, c.Storage.ActionUS = r[0], r[1]
 	}
 	g := fit(generator, generatorPrior)
-	c.Generator = plan.GeneratorCosts{ActionUS: g[0], ReadUS: g[1], DeliveryUS: g[2]}
+	c.Generator = plan.GeneratorCosts{ActionUS: g[0], ReadUS: g[1], FrameUS: g[2], DeliveryUS: g[3]}
 	for i := range all {
 		x := &all[i]
 		x.ServerFitUS = dot(server[i].counts, s)

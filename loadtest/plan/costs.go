@@ -67,10 +67,10 @@ type CheckPoint struct {
 
 // GatewayCosts are those of a gateway.
 type GatewayCosts struct {
-	ActionUS   float64 `json:"action_us"`   // reading an action from its socket, decoding, routing; its outcome
-	MessageUS  float64 `json:"message_us"`  // taking in what a batch says of a cell
-	WriteUS    float64 `json:"write_us"`    // a system call that writes to a socket
-	DeliveryUS float64 `json:"delivery_us"` // each update within it
+	ActionUS float64 `json:"action_us"` // reading an action from its socket, decoding, routing; its outcome
+	EncodeUS float64 `json:"encode_us"` // making a frame of what is new in a cell, once for all who watch it
+	WriteUS  float64 `json:"write_us"`  // a system call that writes to a socket
+	FrameUS  float64 `json:"frame_us"`  // each frame within it
 
 	ConnectionBytes float64 `json:"connection_bytes"` // resident memory for an open session, its avatar and its owner's part
 }
@@ -97,8 +97,9 @@ type StoreCosts struct {
 // GeneratorCosts are those of the load tester, where it shares the machine.
 type GeneratorCosts struct {
 	ActionUS   float64 `json:"action_us"`
-	ReadUS     float64 `json:"read_us"` // a read from a socket
-	DeliveryUS float64 `json:"delivery_us"`
+	ReadUS     float64 `json:"read_us"`     // a read from a socket
+	FrameUS    float64 `json:"frame_us"`    // each frame within it
+	DeliveryUS float64 `json:"delivery_us"` // each update within them
 }
 
 // Fit says how well the costs explain what was measured.
@@ -119,9 +120,10 @@ type FitRun struct {
 	// What happened in the measured time, per second.
 	Actions    float64 `json:"actions"`
 	Commits    float64 `json:"commits"`
-	Messages   float64 `json:"messages"` // frames of cells encoded
+	Encoded    float64 `json:"encoded"` // frames of cells
 	Writes     float64 `json:"writes"`
-	Deliveries float64 `json:"deliveries"`
+	Frames     float64 `json:"frames"`     // handed to sockets
+	Deliveries float64 `json:"deliveries"` // expected
 
 	// Processor microseconds for each action: measured, and by the costs.
 	ServerUS      float64 `json:"server_us"`
@@ -174,10 +176,10 @@ func ReadCosts(r io.Reader) (*Costs, error) {
 
 func (c *Costs) validate() error {
 	for _, v := range []float64{
-		c.Gateway.ActionUS, c.Gateway.MessageUS, c.Gateway.WriteUS, c.Gateway.DeliveryUS,
+		c.Gateway.ActionUS, c.Gateway.EncodeUS, c.Gateway.WriteUS, c.Gateway.FrameUS,
 		c.Owner.ActionUS, c.Owner.CommitUS, c.Owner.RouteUS,
 		c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.SyncUS, c.Storage.SyncP99US, c.Storage.ReplicaUS,
-		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.DeliveryUS, c.WakeUS,
+		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.FrameUS, c.Generator.DeliveryUS, c.WakeUS,
 	} {
 		if !(v >= 0 && v < 1e6) {
 			return fmt.Errorf("costs: %v: want microseconds, 0 to a million", v)

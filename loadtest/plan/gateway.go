@@ -20,7 +20,7 @@ type gateway struct {
 func newGateway(m *model, on *machine) *gateway {
 	g := &gateway{model: m, machine: on}
 	for i := range m.setup.Deployment.Cores {
-		h := &hub{gateway: g, index: i, thread: thread{machine: on, wake: m.wake}}
+		h := &hub{gateway: g, index: i, thread: thread{machine: on, wake: m.wake}, cells: make(map[cellKey]*cell)}
 		h.pace = pacing.NewSimulatedPace(m.setup.Deployment.FlushShare, m.setup.Deployment.Deadline)
 		h.grain = max(m.setup.Deployment.Deadline/(wheelSize/2), 100*time.Microsecond)
 		g.hubs = append(g.hubs, h)
@@ -54,11 +54,32 @@ func (g *gateway) hubAt(e scenario.Entry) *hub {
 type telling struct {
 	client *client
 	action *action
+	cell   *cell
+}
+
+// cell is a hub's image of a cell.
+type cell struct{ news bool } // of which no frame is made yet
+
+type cellKey struct {
+	place int32
+	cell  world.Cell
+}
+
+// cellOf gives a hub's image of a cell.
+func (h *hub) cellOf(a *action) *cell {
+	key := cellKey{a.Place, a.Cell}
+	c := h.cells[key]
+	if c == nil {
+		c = &cell{}
+		h.cells[key] = c
+	}
+	return c
 }
 
 // message is what a batch says of a cell, to a hub of a gateway of the deployment.
 type message struct {
 	hub  *hub
+	cell *cell
 	tell []telling
 }
 
@@ -94,10 +115,10 @@ func (m *model) messagesOf(batch []*action) (out []message) {
 			slot := int(c.gateway)*m.setup.Deployment.Cores + c.hub.index
 			if m.stamps[slot] != m.stamp {
 				m.stamps[slot], m.at[slot] = m.stamp, int32(len(out))
-				out = append(out, message{hub: c.hub})
+				out = append(out, message{hub: c.hub, cell: c.hub.cellOf(a)})
 			}
 			msg := &out[m.at[slot]]
-			msg.tell = append(msg.tell, telling{c, a})
+			msg.tell = append(msg.tell, telling{c, a, msg.cell})
 		}
 	}
 	return out
@@ -110,7 +131,7 @@ func (o *owner) send(msg message) {
 	}
 	g := msg.hub.gateway
 	take := func() {
-		msg.hub.thread.post(g.cost(m.costs.Gateway.MessageUS), func() { msg.hub.take(msg.tell) })
+		msg.hub.thread.post(0, func() { msg.hub.take(msg) })
 	}
 	if m.setup.Deployment.Together {
 		take()
@@ -133,6 +154,7 @@ type hub struct {
 	thread  thread
 	pace    *pacing.SimulatedPace
 
+	cells    map[cellKey]*cell
 	grain    time.Duration
 	current  int64
 	occupied uint64
@@ -148,10 +170,11 @@ func (h *hub) tick() {
 }
 
 // take makes those due who are told something.
-func (h *hub) take(tell []telling) {
+func (h *hub) take(msg message) {
 	now := h.gateway.model.now
-	for _, t := range tell {
-		t.client.pending = append(t.client.pending, t.action)
+	msg.cell.news = true
+	for _, t := range msg.tell {
+		t.client.pending = append(t.client.pending, t)
 		h.put(t.client, now, h.pace.Due(now, t.action.came))
 	}
 	h.flushDue()
@@ -242,18 +265,36 @@ func (h *hub) write(c *client) {
 	if m.measuring {
 		m.writes++
 	}
-	n := float64(len(pending))
-	h.thread.post(h.gateway.cost(costs.WriteUS+n*costs.DeliveryUS), func() {
-		if m.generator == nil {
-			for _, a := range pending {
-				m.seen(a)
+	cost := costs.WriteUS
+	frames := 0
+	for i, t := range pending {
+		if i == 0 || t.cell != pending[i-1].cell {
+			frames++
+			cost += costs.FrameUS
+		}
+		if t.cell.news {
+			// A frame is made for the first who gets it, for all.
+			t.cell.news = false
+			cost += costs.EncodeUS
+			if m.measuring {
+				m.encoded++
 			}
+		}
+	}
+	if m.measuring {
+		m.frames += int64(frames)
+	}
+	seen := func() {
+		for _, t := range pending {
+			m.seen(t.action)
+		}
+	}
+	h.thread.post(h.gateway.cost(cost), func() {
+		if m.generator == nil {
+			seen()
 			return
 		}
-		m.generator.post(us(m.costs.Generator.ReadUS+n*m.costs.Generator.DeliveryUS), func() {
-			for _, a := range pending {
-				m.seen(a)
-			}
-		})
+		c := &m.costs.Generator
+		m.generator.post(us(c.ReadUS+float64(frames)*c.FrameUS+float64(len(pending))*c.DeliveryUS), seen)
 	})
 }

@@ -30,7 +30,9 @@ type Result struct {
 	Refused        float64
 	Deliveries     float64 // expected
 	Commits        float64
-	Messages       float64 // of cells, to gateways
+	Messages       float64 // of cells, from owners to gateways
+	Encoded        float64 // frames of cells
+	Frames         float64 // of cells, handed to sockets
 	Writes         float64
 	MissRate       float64
 	ActionMissRate float64
@@ -60,7 +62,7 @@ type action struct {
 type client struct {
 	hub     *hub
 	gateway int32 // which of all in the deployment
-	pending []*action
+	pending []telling
 	queued  bool
 	due     int64
 }
@@ -93,6 +95,7 @@ type model struct {
 	refused            int64
 	commits, messages  int64
 	writes             int64
+	encoded, frames    int64
 	measuring          bool
 }
 
@@ -269,6 +272,7 @@ func (m *model) fill(from, to used) {
 	r.Participants = len(m.clients)
 	r.Offered, r.Refused, r.Deliveries = rate(m.actions), rate(m.refused), rate(m.expected)
 	r.Commits, r.Messages, r.Writes = rate(m.commits), rate(m.messages), rate(m.writes)
+	r.Encoded, r.Frames = rate(m.encoded), rate(m.frames)
 	r.MissRate = 1 - float64(m.onTime)/math.Max(1, float64(m.expected))
 	r.ActionMissRate = float64(m.missed+m.actions) / math.Max(1, float64(m.actions))
 	r.Affected = float64(m.expected) / math.Max(1, float64(m.actions))

@@ -206,7 +206,7 @@ func (r *Request) guess(a *Answer) Deployment {
 	c := r.Costs
 	// Nothing merges, which is dear, but a little: commits of shards that are busy.
 	commits := math.Min(a.Actions, float64(a.Shards)*200)
-	gateway := a.Actions*(c.Gateway.ActionUS+2*c.Owner.RouteUS+c.Gateway.MessageUS) + a.Deliveries*(c.Gateway.WriteUS/2+c.Gateway.DeliveryUS)
+	gateway := a.Actions*(c.Gateway.ActionUS+2*c.Owner.RouteUS+c.Gateway.EncodeUS) + a.Deliveries*(c.Gateway.WriteUS+c.Gateway.FrameUS)/2
 	owner := a.Actions*(c.Owner.ActionUS+2*c.Owner.RouteUS) + commits*c.Owner.CommitUS
 	stores := a.Actions*c.Storage.ActionUS + commits*c.Storage.AppendUS
 	count := func(microseconds float64, cores int) int {

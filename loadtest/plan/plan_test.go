@@ -15,10 +15,10 @@ import (
 func costs() *plan.Costs {
 	return &plan.Costs{
 		Format: plan.CostsFormat, Version: plan.CostsVersion, Cores: 2,
-		Gateway:   plan.GatewayCosts{ActionUS: 10, MessageUS: 5, WriteUS: 5, DeliveryUS: 1, ConnectionBytes: 15_000},
+		Gateway:   plan.GatewayCosts{ActionUS: 10, EncodeUS: 5, WriteUS: 5, FrameUS: 1, ConnectionBytes: 15_000},
 		Owner:     plan.OwnerCosts{ActionUS: 10, CommitUS: 30, RouteUS: 1, RunBytes: 2000},
 		Storage:   plan.StoreCosts{AppendUS: 10, ActionUS: 1},
-		Generator: plan.GeneratorCosts{ActionUS: 4, ReadUS: 4, DeliveryUS: 0.5},
+		Generator: plan.GeneratorCosts{ActionUS: 4, ReadUS: 4, FrameUS: 0.25, DeliveryUS: 0.25},
 		WakeUS:    50,
 	}
 }
@@ -55,13 +55,13 @@ func TestEverythingIsDeliveredAndAccountedFor(t *testing.T) {
 		if r.Refused != 0 || r.MissRate != 0 || r.ActionMissRate != 0 {
 			t.Errorf("%s: refused %v/s, missed %v of the deliveries and %v of the actions", name, r.Refused, r.MissRate, r.ActionMissRate)
 		}
-		if r.Commits > r.Offered*1.01 || r.Messages > r.Commits*49 || r.Writes > r.Deliveries*1.01 || r.Writes < r.Offered/2 {
+		if r.Commits > r.Offered*1.01 || r.Messages > r.Commits*49 || r.Encoded > r.Messages || r.Frames > r.Deliveries || r.Frames < r.Writes || r.Writes > r.Deliveries*1.01 || r.Writes < r.Offered/2 {
 			t.Errorf("%s: %+v", name, r)
 		}
-		server := 1e-6 * (20*r.Offered + 30*r.Commits + 5*r.Messages + 5*r.Writes + r.Deliveries)
+		server := 1e-6 * (20*r.Offered + 30*r.Commits + 5*r.Encoded + 5*r.Writes + r.Frames)
 		about(t, name+" server", r.GatewayCPU+r.OwnerCPU, server, 0.02)
 		about(t, name+" store", r.StoreCPU, 1e-6*(r.Offered+10*r.Commits), 0.02)
-		about(t, name+" load tester", r.GeneratorCPU, 1e-6*(4*r.Offered+4*r.Writes+0.5*r.Deliveries), 0.02)
+		about(t, name+" load tester", r.GeneratorCPU, 1e-6*(4*r.Offered+4*r.Writes+0.25*r.Frames+0.25*r.Deliveries), 0.02)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestASlowDiskMakesLate(t *testing.T) {
 
 func TestTheLimitIsWhereItStopsHolding(t *testing.T) {
 	dear := costs() // eight times as dear, so that less is to be simulated
-	for _, cost := range []*float64{&dear.Gateway.ActionUS, &dear.Gateway.MessageUS, &dear.Gateway.WriteUS, &dear.Gateway.DeliveryUS,
+	for _, cost := range []*float64{&dear.Gateway.ActionUS, &dear.Gateway.EncodeUS, &dear.Gateway.WriteUS, &dear.Gateway.FrameUS,
 		&dear.Owner.ActionUS, &dear.Owner.CommitUS, &dear.Generator.ActionUS, &dear.Generator.ReadUS, &dear.Generator.DeliveryUS} {
 		*cost *= 8
 	}
