@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -33,7 +32,7 @@ const (
 // Identity is what a token says.
 type Identity struct {
 	Participant string
-	Scopes      []string
+	Scopes      []string // shared with others: not to be changed
 	Expires     time.Time
 }
 
@@ -112,6 +111,7 @@ type verifier struct {
 	config  Config
 	methods []string
 	key     jwt.Keyfunc
+	scopes  scopeSets
 }
 
 // useKeySet takes public keys only: a symmetric key in a set that anyone may
@@ -164,15 +164,15 @@ func (v *verifier) Verify(token string, now time.Time) (Identity, error) {
 	case err != nil:
 		return Identity{}, fmt.Errorf("%w: %s", ErrInvalid, reason(err))
 	}
-	return identity(&said)
+	return v.identity(&said)
 }
 
-func identity(said *claims) (Identity, error) {
+func (v *verifier) identity(said *claims) (Identity, error) {
 	who := said.Subject
 	if who == "" || len(who) > MaxParticipant || !utf8.ValidString(who) {
 		return Identity{}, fmt.Errorf("%w: sub must be 1..%d bytes of UTF-8", ErrInvalid, MaxParticipant)
 	}
-	scopes := strings.Fields(said.Scope)
+	scopes := v.scopes.of(said.Scope)
 	if len(scopes) > MaxScopes {
 		return Identity{}, fmt.Errorf("%w: more than %d scopes", ErrInvalid, MaxScopes)
 	}

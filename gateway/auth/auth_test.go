@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -194,4 +195,32 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Participants with the same scopes share them in memory, up to a bound.
+func TestScopesAreShared(t *testing.T) {
+	key := NewKey()
+	v, err := NewWithKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	scopes := func(who string, wanted ...string) []string {
+		token, err := Mint(key, who, wanted, time.Hour, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity, err := v.Verify(token, now)
+		if err != nil || !slices.Equal(identity.Scopes, wanted) {
+			t.Fatalf("scopes %q, want %q (%v)", identity.Scopes, wanted, err)
+		}
+		return identity.Scopes
+	}
+	for i := range 300 {
+		scopes("ann", "spawn:any", fmt.Sprint("number:", i))
+	}
+	a, b := scopes("ann", "spawn:any", "number:7"), scopes("bob", "spawn:any", "number:7")
+	if &a[0] != &b[0] {
+		t.Error("the same scopes twice in memory")
+	}
 }
