@@ -193,8 +193,8 @@ func (v *viewer) dropPending() {
 
 func (v *viewer) isNear(t *tile) bool { return v.placed && t.key.distance(v.center) <= v.radius }
 
-// place finds the tiles that are near: the smallest square around the avatar
-// that holds as many as are wanted.
+// place finds the tiles that are near: the square around the avatar that holds
+// about as many as are wanted.
 func (v *viewer) place() {
 	w := v.stream.crowd
 	at, known := w.hub.pointOf(v.watch.client)
@@ -209,8 +209,8 @@ func (v *viewer) place() {
 	radius := 0
 	for radius < maxRadius && (radius == 0 || held < v.want) {
 		more := held + w.residentsAround(center, radius+1)
-		if more > 4*v.want && held > 0 {
-			break
+		if more > 4*v.want && held > 0 || radius > 0 && more-v.want > v.want-held {
+			break // the smaller square is nearer to what is wanted
 		}
 		radius++
 		held = more
