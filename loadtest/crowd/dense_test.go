@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -135,7 +136,7 @@ func BenchmarkDense(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	address := "127.0.0.1:18472"
+	address := freeAddress(b)
 	args := []string{"serve", "--listen", address}
 	settings := []string{"store.kind=embedded", "store.durability=memory", "store.directory=" + b.TempDir(), "auth.key=" + benchKey, "log.level=warn", "region.id=bench"}
 	if *denseSet != "" {
@@ -408,6 +409,16 @@ func (r *denseRun) gap(p *densePerson, entity uint64, now time.Time, measured bo
 		r.mu.Unlock()
 	}
 	p.last[who] = now
+}
+
+func freeAddress(b *testing.B) string {
+	b.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // scrape reads the server's metrics without labels.
