@@ -52,6 +52,31 @@ func TestAnAvatarThatCrossesCellsInOneBatchIsFoundWhereItEnds(t *testing.T) {
 	}
 }
 
+// The outcome of an action says where the avatar is before the bus, which comes
+// back after a break, tells how it got there. Guards against a client taken back
+// onto the way.
+func TestTheWayOfAnAvatarDoesNotTakeBackWhereItIs(t *testing.T) {
+	const avatar = 7
+	b := newBench(t, 1)
+	c, _ := b.join(avatar, cellAt(1), 1)
+	b.confirm()
+	for i := range 3 {
+		b.answer(cellAt(i), 10)
+	}
+	c.Moved(cellAt(3))
+	b.turn()
+	if b.hubs.hubs[0].cells[cellKey{0, cellAt(2)}] == nil {
+		t.Fatal("the cell on the way is not watched: the test shows nothing")
+	}
+	h := b.hubs.hubs[0]
+	h.see(sighting{avatar: avatar, from: cellAt(1), cell: cellAt(2), version: world.Version{Epoch: 1, Sequence: 11}})
+	h.followSightings()
+	b.turn()
+	if c.cell != cellAt(3) {
+		t.Errorf("it is held to be in cell %d, it is in 3", indexOf(c.cell))
+	}
+}
+
 func watchedBy(c *Client) (cells []world.Cell) {
 	for _, w := range c.watches {
 		cells = append(cells, w.cell.key.cell)

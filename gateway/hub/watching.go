@@ -164,10 +164,11 @@ func (h *Hub) stands(s *sighting) bool {
 	return there
 }
 
-// follow takes a sighting. Of those of one batch, that it left a cell counts only
-// for who is held to be there: the others know more.
+// follow takes a sighting. That it left a cell counts only for who is held to be
+// there: the others know more, from another cell of the batch or, by Moved, from
+// the outcome of a later action.
 func (h *Hub) follow(c *Client, s sighting) {
-	if s.left() && s.version == c.version && c.cell != s.from {
+	if s.left() && c.cell != s.from {
 		return
 	}
 	h.sighted(c, s.cell, s.version)
