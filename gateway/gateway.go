@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,7 +84,8 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		config: config, router: deps.Router, bus: deps.Bus, auth: deps.Auth, log: deps.Log, shards: deps.Shards, version: deps.Version,
 		connections: make(map[*connection]struct{}),
 	}
-	g.overload = overload.New(overload.Config{Ages: hubMetrics.Latency.Counts})
+	busy := overload.NewBusy(runtime.GOMAXPROCS(0))
+	g.overload = overload.New(overload.Config{Ages: hubMetrics.Latency.Counts, Busy: func() float64 { return busy.Share(time.Now()) }})
 	if g.upgrader, err = conn.NewUpgrader(conn.Options{
 		MaxMessage: int64(config.MaxMessage), SocketBuffer: config.SocketBuffer, CheckOrigin: originCheck(config.Origins),
 		Portable: config.Reader == ReaderPortable, Pollers: config.Pollers,

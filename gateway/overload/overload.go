@@ -21,6 +21,9 @@ type Config struct {
 	// Ages gives how many updates were handed to sockets since the start, and
 	// how many of them were too old.
 	Ages func() (all, old uint64)
+	// Busy gives the share of the machine's processors that the process took in
+	// the window before, 0 to 1. nil: always 1.
+	Busy func() float64
 }
 
 // The control law, per window of WindowTime. A fall drains the queues before it
@@ -50,6 +53,7 @@ const (
 // Limiter decides who may act. Admit is for any goroutine; Tick for one.
 type Limiter struct {
 	ages  func() (all, old uint64)
+	busy  func() float64
 	share atomic.Uint64 // float64 bits: actions per second of each; 0: no limit
 	round atomic.Uint32 // seconds, for counting who is active
 
@@ -64,6 +68,7 @@ type Limiter struct {
 	quiet             int
 	bad               float64 // the share that was too much; 0: none yet
 	draining          bool
+	carried           float64 // updates told in a window while congested
 	fanout            float64 // updates that an action makes
 }
 
@@ -85,7 +90,10 @@ type Sender struct {
 
 // New makes a limiter without a limit.
 func New(config Config) *Limiter {
-	l := &Limiter{ages: config.Ages}
+	l := &Limiter{ages: config.Ages, busy: config.Busy}
+	if l.busy == nil {
+		l.busy = func() float64 { return 1 }
+	}
 	l.round.Store(1)
 	return l
 }
@@ -117,7 +125,7 @@ func (l *Limiter) Admit(s *Sender, which uint64, now time.Time) (after time.Dura
 	}
 	share := math.Float64frombits(l.share.Load())
 	if share == 0 {
-		s.tokens, s.last = burst, now
+		s.tokens, s.last = 0, now // a limit begins with what comes, not with what everybody saved
 		st.admitted.Add(1)
 		return 0, true
 	}
@@ -154,6 +162,9 @@ func (l *Limiter) Tick() {
 	all, old := l.ages()
 	seen, late := all-l.all, old-l.old
 	l.all, l.old = all, old
+	if l.busy() < enough {
+		late = 0 // not this process's doing
+	}
 
 	l.judge(seen, late, out)
 	l.measure(float64(in), float64(seen))
@@ -163,7 +174,11 @@ func (l *Limiter) Tick() {
 		share = l.fall(share, float64(in), float64(seen))
 	case share == 0 || l.clean == 0:
 	case l.draining:
-		share, l.draining = settle*l.bad, false
+		l.draining = false
+		if out > 0 && seen >= fewest { // known better now than by the fall
+			l.bad = max(least*l.bad, min(share*l.carried/float64(seen), l.bad/least))
+		}
+		share = settle * l.bad
 	case l.quiet >= quietly:
 		share, l.bad = 0, 0
 	case l.clean < far:
@@ -204,12 +219,14 @@ func (l *Limiter) fall(share, admitted, told float64) float64 {
 	}
 	switch {
 	case !l.draining:
+		l.carried = told
 		l.bad = share * max(least, min(1, carried/admitted))
 	case l.fanout == 0:
 		l.bad *= sharply
 	case carried < shorter*admitted: // otherwise the queue gets shorter: patience
 		l.bad *= again
 	}
+	l.carried += (told - l.carried) / 4
 	l.draining = true
 	return drain * l.bad
 }
