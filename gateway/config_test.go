@@ -39,13 +39,16 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*Config){
-		"node":        func(c *Config) { c.Node = "" },
-		"max_ring":    func(c *Config) { c.MaxRing = 4 },
-		"idle_time":   func(c *Config) { c.IdleTime = c.PingAfter },
-		"flush_share": func(c *Config) { c.FlushShare = c.Deadline },
-		"renew_every": func(c *Config) { c.RenewEvery = c.ResumeTime },
-		"open_time":   func(c *Config) { c.OpenTime = 0 },
-		"max_message": func(c *Config) { c.MaxMessage = 10 },
+		"node":            func(c *Config) { c.Node = "" },
+		"max_ring":        func(c *Config) { c.MaxRing = 4 },
+		"idle_time":       func(c *Config) { c.IdleTime = c.PingAfter },
+		"flush_share":     func(c *Config) { c.FlushShare = c.Deadline },
+		"renew_every":     func(c *Config) { c.RenewEvery = c.ResumeTime },
+		"open_time":       func(c *Config) { c.OpenTime = 0 },
+		"max_message":     func(c *Config) { c.MaxMessage = 10 },
+		"budget_entities": func(c *Config) { c.BudgetEntities = 1 },
+		"budget_bytes":    func(c *Config) { c.BudgetBytes = -1 },
+		"budget_near":     func(c *Config) { c.BudgetNear = 0 },
 	} {
 		config := good
 		spoil(&config)
