@@ -227,6 +227,7 @@ func calibrateCommand() *cobra.Command {
 	var o calibrate.Options
 	var path string
 	var check bool
+	var add string
 	cmd := &cobra.Command{
 		Use:   "calibrate",
 		Short: "Measure what each stage of an action costs on this machine",
@@ -240,6 +241,13 @@ delivery. ` + "`starling loadtest plan --costs FILE`" + ` reckons with them. The
 			o.Progress = func(line string) { fmt.Fprintln(stderr, line) }
 			o.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			o.Target.Log = o.Log
+			if add != "" {
+				earlier, err := readCosts(add)
+				if err != nil {
+					return err
+				}
+				o.Add = earlier.Fit.Runs
+			}
 			costs, err := calibrate.Run(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -263,6 +271,7 @@ delivery. ` + "`starling loadtest plan --costs FILE`" + ` reckons with them. The
 	flags.Float64Var(&o.Quiet, "quiet", 0.1, "cores that other programs may use")
 	flags.DurationVar(&o.Patience, "patience", 0, "how long to wait before each run until others use less than --quiet")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of everything random")
+	flags.StringVar(&add, "add", "", "take the runs of an earlier `FILE`, too: of each load the least disturbed counts, and a quiet one is not repeated")
 	flags.BoolVar(&check, "check", false, "then look for the real limits of sparse, street and arena, and hold the predicted ones against them (some minutes)")
 	flags.StringVar(&path, "json", "-", "`FILE` to write the costs to (- is the standard output)")
 	return cmd

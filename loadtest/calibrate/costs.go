@@ -20,7 +20,7 @@ var (
 // itself; the rest is the gateway's.
 const ownerShare = 0.4
 
-func fitCosts(all []observation) *plan.Costs {
+func fitCosts(all []plan.FitRun) *plan.Costs {
 	var server, store, generator []equation
 	for i := range all {
 		x := &all[i]
@@ -41,10 +41,10 @@ func fitCosts(all []observation) *plan.Costs {
 	g := fit(generator, generatorPrior)
 	c.Generator = plan.GeneratorCosts{ActionUS: g[0], ReadUS: g[1], FrameUS: g[2], DeliveryUS: g[3]}
 	for i := range all {
-		x := &all[i]
+		x := all[i]
 		x.ServerFitUS = dot(server[i].counts, s)
 		c.Fit.WorstCPU = math.Max(c.Fit.WorstCPU, math.Abs(x.ServerFitUS/x.ServerUS-1))
-		c.Fit.Runs = append(c.Fit.Runs, x.FitRun)
+		c.Fit.Runs = append(c.Fit.Runs, x)
 	}
 	return c
 }
@@ -52,7 +52,7 @@ func fitCosts(all []observation) *plan.Costs {
 // fitTimes finds what takes time but no processor: waiting for the disk, from the
 // times of commits of the lightest run, and waking, so that simulated runs have
 // the median latency of the measured light ones.
-func fitTimes(c *plan.Costs, all []observation, seed uint64) error {
+func fitTimes(c *plan.Costs, all []plan.FitRun, seed uint64) error {
 	light := &all[0]
 	for i := range all {
 		if all[i].Actions < light.Actions {
@@ -61,13 +61,13 @@ func fitTimes(c *plan.Costs, all []observation, seed uint64) error {
 	}
 	ours := c.Storage.AppendUS + c.Owner.CommitUS
 	if c.Durability != "memory" {
-		c.Storage.SyncUS = math.Max(0, light.appendP50-ours)
+		c.Storage.SyncUS = math.Max(0, 1e3*light.CommitP50MS-ours)
 		c.Storage.SyncP99US = math.Max(c.Storage.SyncUS, 1e3*light.CommitP99MS-ours)
 	}
 	low, high := 0.0, 1000.0
 	for range 7 {
 		c.WakeUS = (low + high) / 2
-		p50, err := simulatedP50(c, light.load, seed)
+		p50, err := simulatedP50(c, light, seed)
 		if err != nil {
 			return err
 		}
@@ -80,13 +80,13 @@ func fitTimes(c *plan.Costs, all []observation, seed uint64) error {
 	return nil
 }
 
-func simulatedP50(c *plan.Costs, load Load, seed uint64) (float64, error) {
-	s, err := scenario.Load(load.Scenario)
+func simulatedP50(c *plan.Costs, run *plan.FitRun, seed uint64) (float64, error) {
+	s, err := scenario.Load(run.Scenario)
 	if err != nil {
 		return 0, err
 	}
 	r, err := plan.Together{
-		Scenario: s, Participants: load.Participants, Rate: load.Rate, Seed: seed, Costs: c, Cores: max(1, c.Cores), Duration: 3 * time.Second,
+		Scenario: s, Participants: run.Participants, Rate: run.RatePerS / float64(run.Participants), Seed: seed, Costs: c, Cores: max(1, c.Cores), Duration: 3 * time.Second,
 	}.Simulate()
 	if err != nil {
 		return 0, err

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/starling-vr/starling/loadtest/plan"
 )
 
 func TestFitFindsTheCosts(t *testing.T) {
@@ -84,16 +86,16 @@ func FuzzMetrics(f *testing.F) {
 }
 
 func TestConnectionBytes(t *testing.T) {
-	runs := func(points ...[2]float64) (all []observation) {
+	runs := func(points ...[2]float64) (all []plan.FitRun) {
 		for _, p := range points {
-			all = append(all, observation{connections: p[0], resident: p[1]})
+			all = append(all, plan.FitRun{Participants: int(p[0]), ResidentBytes: p[1]})
 		}
 		return all
 	}
 	if got := connectionBytes(runs([2]float64{100, 50e6}, [2]float64{1100, 70e6})); got != 20_000 {
 		t.Errorf("%v", got)
 	}
-	for _, all := range [][]observation{runs([2]float64{100, 50e6}), runs([2]float64{100, 50e6}, [2]float64{1100, 40e6})} {
+	for _, all := range [][]plan.FitRun{runs([2]float64{100, 50e6}), runs([2]float64{100, 50e6}, [2]float64{1100, 40e6})} {
 		if got := connectionBytes(all); got != 14_500 {
 			t.Errorf("%v", got)
 		}

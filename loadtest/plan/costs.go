@@ -133,8 +133,11 @@ type FitRun struct {
 	MissRate      float64 `json:"miss_rate"`
 	P50MS         float64 `json:"p50_ms"`
 	P99MS         float64 `json:"p99_ms"`
-	CommitMS      float64 `json:"commit_ms"`        // mean
-	CommitP99MS   float64 `json:"commit_p99_ms"`    // 99th percentile
+	CommitMS      float64 `json:"commit_ms"` // mean
+	CommitP50MS   float64 `json:"commit_p50_ms"`
+	CommitP99MS   float64 `json:"commit_p99_ms"`
+	RunBytes      float64 `json:"run_bytes"`        // allocated for each action
+	ResidentBytes float64 `json:"resident_bytes"`   // of the server's process, at the end
 	OthersCPUPerS float64 `json:"others_cpu_per_s"` // processor seconds per second of what else ran on the machine
 }
 
