@@ -61,3 +61,24 @@ func TestOldUpdatesOfAnIdleProcessRefuseNothing(t *testing.T) {
 		}
 	}
 }
+
+// However long updates stay old, everybody may act now and then.
+func TestTheShareHasAFloor(t *testing.T) {
+	var all, old uint64
+	l := New(Config{Ages: func() (uint64, uint64) { return all, old }})
+	s := make([]Sender, 10)
+	now := time.Unix(1000, 0)
+	for range 1000 {
+		for i := range s {
+			l.Admit(&s[i], uint64(i), now)
+		}
+		all, old, now = all+100, old+100, now.Add(WindowTime)
+		l.Tick()
+	}
+	if l.Share() != floor {
+		t.Errorf("share %v", l.Share())
+	}
+	if after, ok := l.Admit(&s[0], 0, now); !ok && after > 4*time.Second {
+		t.Errorf("come back after %v", after)
+	}
+}

@@ -45,9 +45,10 @@ const (
 	settle   = 0.94 // of the congested share, after the drain
 	creep    = 1.004
 	run      = 1.05
-	far      = 40 // clean windows after a fall from which the share runs
-	burst    = 2  // actions that a participant may send at once
-	quietly  = 10 // clean windows without a refusal, then the limit ends
+	far      = 40   // clean windows after a fall from which the share runs
+	burst    = 2    // actions that a participant may send at once
+	floor    = 0.25 // actions per second that everybody may always send
+	quietly  = 10   // clean windows without a refusal, then the limit ends
 )
 
 // Limiter decides who may act. Admit is for any goroutine; Tick for one.
@@ -185,6 +186,9 @@ func (l *Limiter) Tick() {
 		share *= creep
 	default:
 		share *= run
+	}
+	if share > 0 {
+		share = max(floor, share)
 	}
 	l.share.Store(math.Float64bits(share))
 }
