@@ -1,0 +1,132 @@
+package target_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/starling-vr/starling/internal/config"
+	"github.com/starling-vr/starling/internal/server"
+	"github.com/starling-vr/starling/loadtest/target"
+)
+
+// asServer makes this test binary a starling that serves until it is killed.
+const asServer = "TARGET_TEST_SERVE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		serve(os.Args[1:])
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// serve does what `starling serve --set ...` does.
+func serve(arguments []string) {
+	var set []string
+	for i, a := range arguments {
+		if a == "--set" {
+			set = append(set, arguments[i+1])
+		}
+	}
+	settings, err := server.Load(config.Sources{Set: set})
+	if err != nil {
+		panic(err)
+	}
+	log, err := settings.Log.Logger(os.Stderr)
+	if err != nil {
+		panic(err)
+	}
+	ctx, stop := signalContext()
+	defer stop()
+	s, err := server.Start(ctx, settings, server.Options{Log: log})
+	if err != nil {
+		panic(err)
+	}
+	log.Info("serving", "listen", s.Address())
+	<-ctx.Done()
+}
+
+func start(t *testing.T, o target.Options) (*target.Self, error) {
+	t.Helper()
+	t.Setenv(asServer, "1")
+	o.Binary = os.Args[0]
+	o.Directory = t.TempDir()
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	return target.Start(t.Context(), o)
+}
+
+// Every store comes up, its processes are accounted for, and nothing is left.
+func TestServersOfOnesOwn(t *testing.T) {
+	for _, o := range []target.Options{
+		{Store: "memory", Durability: "memory"},
+		{Store: "embedded", Durability: "disk"},
+		{Store: "redis", Durability: "disk", Owners: 2},
+		{Store: "redis", Durability: "replicated"},
+	} {
+		t.Run(o.Store+" "+o.Durability, func(t *testing.T) {
+			s, err := start(t, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			usage, err := s.Usage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if usage.CPU <= 0 || usage.RSS < 1<<20 || usage.Used == nil || usage.Reserved == nil || (usage.StoreCPU != nil) != (o.Store == "redis") {
+				t.Errorf("%+v", usage)
+			}
+			if !strings.HasPrefix(s.URL(), "ws://127.0.0.1:") || len(s.Key()) < 32 {
+				t.Errorf("%q %q", s.URL(), s.Key())
+			}
+			remote, err := target.NewRemote([]string{s.MetricsURL()}).Usage(t.Context())
+			if err != nil || remote.CPU <= 0 || remote.RSS <= 0 || remote.Used == nil {
+				t.Errorf("%+v, %v", remote, err)
+			}
+			if err := s.Stop(); err != nil {
+				t.Error(err)
+			}
+			<-s.Exited()
+		})
+	}
+}
+
+func TestServersThatDoNotComeUp(t *testing.T) {
+	for why, o := range map[string]target.Options{
+		"want memory, embedded or redis": {Store: "paper", Durability: "memory"},
+		"durability must be memory":      {Store: "memory", Durability: "disk"},
+		"need a store that they share":   {Store: "memory", Durability: "memory", Owners: 2},
+		"unknown key":                    {Store: "memory", Durability: "memory", Set: []string{"colour=blue"}},
+	} {
+		s, err := start(t, o)
+		if err == nil {
+			_ = s.Stop()
+			t.Errorf("%+v came up", o)
+		} else if !strings.Contains(err.Error(), why) {
+			t.Errorf("%v: want %q", err, why)
+		}
+	}
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	s, err := start(t, target.Options{Store: "embedded", Durability: "memory"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil && !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("stopped twice: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Join(t.TempDir(), "..", "*", "starling-loadtest-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("%v %v", left, err)
+	}
+}
