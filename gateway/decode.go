@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 )
 
@@ -16,6 +17,7 @@ type incoming struct {
 	message *starlingv1.ClientMessage
 	act     *starlingv1.Act
 	raw     []byte
+	routed  *clusterv1.RoutedAct // to be filled in; nil: to be made
 }
 
 // Errors of decode; their texts are told to the client.
@@ -33,6 +35,9 @@ func decode(payload []byte, json bool) (incoming, error) {
 		return decodeJSON(payload)
 	}
 	if raw, ok := soleAct(payload); ok {
+		if m := decodeMove(raw); m != nil {
+			return incoming{act: &m.act, raw: raw, routed: &m.routed}, nil
+		}
 		act := starlingv1.ActFromVTPool()
 		if err := act.UnmarshalVT(raw); err != nil {
 			return incoming{}, errMalformed

@@ -31,6 +31,7 @@ type session struct {
 	message *clusterv1.ShardId // of shard; shared, never changed
 	epoch   uint32
 	flights []flight // by number
+	spare   []byte   // for the encoding of the next one
 	timer   *time.Timer
 	waiting bool // a resend is due: nothing else is sent until then
 	pause   time.Duration
@@ -42,6 +43,9 @@ type session struct {
 	over    bool                  // the session ended, or lives on another connection
 	load    overload.Sender
 }
+
+// maxSpare is how large a buffer is kept for the next action.
+const maxSpare = 256
 
 // flight is an action without an outcome.
 type flight struct {
@@ -79,10 +83,11 @@ func (s *session) act(now time.Time, in incoming, within bool) {
 		s.refuse(number, starlingv1.Code_BUSY, "the server carries no more now: everybody gets an equal share", max(after, time.Millisecond))
 		return
 	}
-	f := flight{number: number, raw: slices.Clone(in.raw), arrived: now, sent: now, to: s.shard}
+	f := flight{number: number, raw: append(s.spare, in.raw...), arrived: now, sent: now, to: s.shard}
+	s.spare = nil
 	s.flights = slices.Insert(s.flights, at, f)
 	hold := s.waiting
-	routed := s.routed(in.act, &f, now)
+	routed := s.routed(in.routed, in.act, &f, now)
 	s.mu.Unlock()
 	if !hold {
 		s.gateway.router.Act(s.gateway.edge, routed)
@@ -99,10 +104,15 @@ func compareNumbers(a, b uint64) int {
 	return 0
 }
 
-// routed makes the message for the owner. Called under mu.
-func (s *session) routed(act *starlingv1.Act, f *flight, now time.Time) *clusterv1.RoutedAct {
-	return &clusterv1.RoutedAct{Shard: s.message, Epoch: s.epoch, Session: uint64(s.id), Act: act,
-		AgeUs: uint32(min(now.Sub(f.arrived).Microseconds(), 1<<32-1)), DeadlineUs: uint32(s.gateway.config.Deadline.Microseconds())}
+// routed makes the message for the owner, of m if that is given. Called under mu.
+func (s *session) routed(m *clusterv1.RoutedAct, act *starlingv1.Act, f *flight, now time.Time) *clusterv1.RoutedAct {
+	if m == nil {
+		m = &clusterv1.RoutedAct{}
+	}
+	m.Shard, m.Epoch, m.Session, m.Act = s.message, s.epoch, uint64(s.id), act
+	m.AgeUs = uint32(min(now.Sub(f.arrived).Microseconds(), 1<<32-1))
+	m.DeadlineUs = uint32(s.gateway.config.Deadline.Microseconds())
+	return m
 }
 
 // refuse tells the client a refusal of the gateway's own. All are retryable.
@@ -166,6 +176,9 @@ func (s *session) underWay(number uint64) bool {
 func (s *session) forget(number uint64) {
 	for i := range s.flights {
 		if s.flights[i].number == number {
+			if raw := s.flights[i].raw; cap(raw) <= maxSpare {
+				s.spare = raw[:0]
+			}
 			s.flights = slices.Delete(s.flights, i, i+1)
 			break
 		}
@@ -253,7 +266,7 @@ func (s *session) resend() {
 			continue // it was decoded once: cannot happen
 		}
 		f.sent, f.to = now, s.shard
-		again = append(again, s.routed(act, f, now))
+		again = append(again, s.routed(nil, act, f, now))
 	}
 	s.mu.Unlock()
 	s.gateway.metrics.resent.Add(float64(len(again)))
