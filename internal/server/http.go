@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	if err != nil {
 		return err
 	}
-	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
+	if s.listener, err = listenTCP(context.Background(), s.settings.Listen, s.settings.Congestion); err != nil {
 		return cannotListen("listen", err)
 	}
 	s.http = newHTTP(mux, s.log)
@@ -51,6 +52,19 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	s.serve(s.debug, listener)
 	s.log.Info("profiles", "url", "http://"+listener.Addr().String()+"/debug/pprof/")
 	return nil
+}
+
+// listenTCP listens, for connections with a congestion control ("": the system's).
+func listenTCP(ctx context.Context, address, congestion string) (net.Listener, error) {
+	config := net.ListenConfig{}
+	if congestion != "" {
+		config.Control = func(_, _ string, c syscall.RawConn) error {
+			var failed error
+			err := c.Control(func(fd uintptr) { failed = setCongestion(fd, congestion) })
+			return errors.Join(err, failed)
+		}
+	}
+	return config.Listen(ctx, "tcp", address)
 }
 
 // cannotListen says what to do about an address that cannot be had.

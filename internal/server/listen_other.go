@@ -1,0 +1,6 @@
+//go:build !linux
+
+package server
+
+// setCongestion is for Linux.
+func setCongestion(uintptr, string) error { return nil }
