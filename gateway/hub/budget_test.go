@@ -206,3 +206,55 @@ func TestSqueeze(t *testing.T) {
 		t.Errorf("still squeezed: %v", s.by)
 	}
 }
+
+// Whoever one touched is followed for a while, however far away in the crowd.
+func TestInteractionsAreFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLawn(t, 500, Budget{Entities: 100}, 12)
+		crowded := func(n int, and ...int) {
+			for range n {
+				w.conn.messages(t)
+				w.pass(append(some(w.random, 50, 500), and...)...)
+			}
+		}
+		crowded(100)
+		far := 0
+		for i := range w.spot {
+			if w.rank(i) > w.rank(far) {
+				far = i
+			}
+		}
+		told := func() bool {
+			crowded(1, far)
+			is := w.truth.cell(cellAt(1)).holds[uint64(far+1)]
+			for _, f := range frames(w.conn.messages(t)) {
+				for _, c := range f.Commits {
+					for _, s := range c.Steps {
+						if u := s.GetUpdate(); f.Partial && u.GetEntity() == uint64(far+1) && u.GetVersion().GetSequence() == is {
+							return true
+						}
+					}
+				}
+			}
+			return false
+		}
+		if told() {
+			t.Fatal("the farthest is near")
+		}
+		w.truth.sequence++
+		w.publish(map[world.Cell][]*starlingv1.Step{cellAt(1): {{Is: &starlingv1.Step_Event{Event: &starlingv1.Event{
+			Actor: uint64(far + 1), Number: 1, Version: &starlingv1.Version{Epoch: 1, Sequence: w.truth.sequence},
+			What: &starlingv1.Event_Touched{Touched: &starlingv1.Touched{Entity: 1}},
+		}}}}})
+		touched := time.Now()
+		for time.Since(touched) < followFor {
+			if !told() {
+				t.Fatalf("not told %v after the touch", time.Since(touched))
+			}
+		}
+		crowded(60) // a second and more: it is looked at once a second
+		if told() {
+			t.Error("followed for ever")
+		}
+	})
+}

@@ -54,6 +54,9 @@ func newTown(t *testing.T, seed uint64) *town {
 		truth: &truth{sequence: 1, cells: map[world.Cell]*truthCell{}, at: map[uint64]world.Cell{}},
 		spots: map[uint64][2]float64{}, number: map[uint64]uint64{}, events: map[world.Cell][]string{}}
 	w.hubs.config.Budget = Budget{Entities: 100, Bytes: 8 << 10}
+	if w.between(0, 3) == 0 { // only those who ask are thinned
+		w.hubs.config.Budget = Budget{}
+	}
 	w.hubs.config.Near = w.between(1, 12)
 	return w
 }
