@@ -31,6 +31,7 @@ type crowdOptions struct {
 	deadline     time.Duration
 	warmup       time.Duration
 	duration     time.Duration
+	stuck        int
 	seed         uint64
 	label        string
 
@@ -125,6 +126,7 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags.DurationVar(&o.deadline, "deadline", 15*time.Millisecond, "D: from when an action is due to its update at everyone affected")
 	flags.DurationVar(&o.warmup, "warmup", 3*time.Second, "time of acting before the measured time")
 	flags.DurationVar(&o.duration, "duration", 12*time.Second, "the measured time")
+	flags.IntVar(&o.stuck, "stuck-readers", 0, "so many of the participants connect and then read and do nothing; the figures are of the others")
 	flags.Uint64Var(&o.seed, "seed", 1, "of everything random: the same seed gives the same crowd")
 	flags.StringVar(&o.label, "label", "", "what this run is called in reports")
 
@@ -150,7 +152,7 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 func (o *crowdOptions) spec() (trial.Spec, error) {
 	s := trial.Spec{
 		Participants: o.participants, Rate: o.rate, Density: o.density, Seed: o.seed,
-		Deadline: o.deadline, Warmup: o.warmup, Duration: o.duration, Label: o.label, Command: withoutSecrets(os.Args),
+		Deadline: o.deadline, Warmup: o.warmup, Duration: o.duration, Stuck: o.stuck, Label: o.label, Command: withoutSecrets(os.Args),
 	}
 	var err error
 	if s.Scenario, err = scenario.Load(o.scenario); err != nil {

@@ -35,7 +35,7 @@ type client struct {
 	wantsWrite bool
 	dirty      bool
 	joined     bool // it was ready once
-	broken     bool // the connection ended while it should not
+	stuck      bool // it reads nothing and does nothing while the crowd acts
 
 	nonce     [16]byte
 	mask      uint32

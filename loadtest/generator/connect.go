@@ -117,7 +117,6 @@ func (l *loop) welcomed(c *client, body []byte, now int64) error {
 	c.self = l.ledger.addEntity(c.avatar, c.index)
 	c.sent, c.heldUntil, c.pause, c.failures = 0, 0, 0, 0
 	c.stage = settling
-	c.broken = false
 	l.present++
 	if c.entry.Thing && c.thing == 0 && !c.spawning() {
 		c.queue = append([]act{{sequence: -1, function: spawn, target: -1}}, c.queue...)
@@ -159,6 +158,9 @@ func (l *loop) settled(c *client, now int64) {
 	c.wakeAt = 0
 	l.opening--
 	l.readyOnes++
+	if l.running {
+		l.stall(c)
+	}
 	if c.joined {
 		return
 	}
@@ -168,6 +170,13 @@ func (l *loop) settled(c *client, now int64) {
 		l.missing--
 	} else if v := &l.ledger.viewers[c.index]; v.expectedFrom > now-l.origin {
 		v.expectedFrom = now - l.origin
+	}
+}
+
+// stall makes a stuck reader stop reading.
+func (l *loop) stall(c *client) {
+	if c.stuck && c.stage == ready {
+		_ = l.poller.mute(c.fd, c.index, c.generation) // of a socket that is watched: it does not fail
 	}
 }
 

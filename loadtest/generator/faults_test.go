@@ -133,3 +133,20 @@ over = "300ms"
 		t.Errorf("%+v", r.Counts)
 	}
 }
+
+// Who reads nothing is in no figure, and costs the others nothing.
+func TestStuckReaders(t *testing.T) {
+	s := serve(t)
+	const warmup, duration = 300 * time.Millisecond, time.Second
+	c := crowd(t, "street", scenario.Options{Participants: 40, Seed: 5, Duration: warmup + duration})
+	r, err := generator.Run(t.Context(), generator.Config{
+		Targets: []string{s.Address()}, Token: token, Warmup: warmup, Duration: duration, Deadline: 8 * time.Second, Stuck: 10, Crowd: c, Leave: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two of each group of eight: six act, and six see it.
+	if r.Offered < 200 || r.Achieved != r.Offered || r.DeliveriesExpected != 6*r.Offered || r.DeliveriesReceived != r.DeliveriesExpected || r.DeliveriesUncertain != 0 {
+		t.Errorf("%+v", r.Counts)
+	}
+}

@@ -53,6 +53,7 @@ type entity struct {
 type viewer struct {
 	expectedFrom int64 // actions due from then on are expected to reach it
 	lastUpdate   int64 // 0: none yet
+	ignored      bool  // nothing is expected to reach it
 }
 
 // asked counts a participant's own actions.
@@ -137,11 +138,14 @@ func (l *ledger) enter(due int64, participant int32, event bool, expected []int3
 	}
 	kept := expected[:0]
 	for _, w := range expected {
-		if due >= l.viewers[w].expectedFrom {
+		switch v := &l.viewers[w]; {
+		case v.ignored:
+		case due >= v.expectedFrom:
 			kept = append(kept, w)
+		default:
+			uncertain++
 		}
 	}
-	uncertain += len(expected) - len(kept)
 	if l.tail-l.head == int64(len(l.ring)) {
 		larger := make([]action, 2*len(l.ring))
 		for s := l.head; s < l.tail; s++ {

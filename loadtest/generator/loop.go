@@ -97,6 +97,9 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.origin = l.now() + int64(startIn)
 	l.running = true
+	for i := range l.clients {
+		l.stall(&l.clients[i])
+	}
 	end := l.origin + int64(l.config.Warmup+l.config.Duration)
 	for !l.stop.Load() {
 		now := l.now()
@@ -213,6 +216,9 @@ func (l *loop) enterDue(now int64) {
 			return
 		}
 		l.at++
+		if l.clients[a.Participant].stuck {
+			continue
+		}
 		sequence := l.ledger.enter(int64(a.Due), a.Participant, isEvent(a.Function), a.expected, a.uncertain)
 		c := &l.clients[a.Participant]
 		c.queue = append(c.queue, act{
@@ -334,7 +340,11 @@ func (l *loop) leaveAll(ctx context.Context) error {
 			return nil
 		}
 		for n := 0; n < openAtOnce && next < len(l.clients); n++ { // a few at a time
-			if c := &l.clients[next]; c.fd >= 0 && c.stage != leaving {
+			switch c := &l.clients[next]; {
+			case c.stuck:
+				l.disconnect(c)
+				c.stage = absent
+			case c.fd >= 0 && c.stage != leaving:
 				l.depart(c)
 			}
 			next++

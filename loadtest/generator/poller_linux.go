@@ -84,6 +84,11 @@ func (p *poller) change(fd int, index, generation int32, write bool) error {
 	return p.control(syscall.EPOLL_CTL_MOD, fd, index, generation, interest(write))
 }
 
+// mute watches for nothing but the end of the connection.
+func (p *poller) mute(fd int, index, generation int32) error {
+	return p.control(syscall.EPOLL_CTL_MOD, fd, index, generation, 0)
+}
+
 func interest(write bool) uint32 {
 	if write {
 		return readable | writable

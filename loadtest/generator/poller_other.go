@@ -27,6 +27,7 @@ func newPoller() (*poller, error)                      { return nil, errLinuxOnl
 func (p *poller) close()                               {}
 func (p *poller) add(int, int32, int32, bool) error    { return errLinuxOnly }
 func (p *poller) change(int, int32, int32, bool) error { return errLinuxOnly }
+func (p *poller) mute(int, int32, int32) error         { return errLinuxOnly }
 func (p *poller) wait(time.Duration) ([]event, error)  { return nil, errLinuxOnly }
 func (p *poller) wakeUp()                              {}
 func (p *poller) woken()                               {}

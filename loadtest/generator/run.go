@@ -39,6 +39,7 @@ type Config struct {
 	Duration time.Duration // measured; default 12 s
 	Grace    time.Duration // after which what has not come counts as missing; default 1 s, or twice Deadline
 	RampTime time.Duration // in which all who are there from the start must be in; default 30 s and 5 ms for each
+	Stuck    int           // participants who read nothing and do nothing once the crowd acts, evenly among the others
 	Leave    bool          // at the end the sessions are ended, so that nothing of the crowd stays in the world
 
 	Seed   uint64 // of masks and pauses
@@ -77,6 +78,8 @@ func (c *Config) complete() error {
 		return errors.New("a run needs a crowd, tokens and a target")
 	case len(c.Places) < len(c.Crowd.Places()):
 		return fmt.Errorf("the crowd needs %d places, %d are given", len(c.Crowd.Places()), len(c.Places))
+	case c.Stuck < 0 || c.Stuck > c.Crowd.Present():
+		return fmt.Errorf("%d stuck readers among %d participants", c.Stuck, c.Crowd.Present())
 	case c.Deadline <= 0 || c.Warmup < 0 || c.Duration <= 0 || c.Grace < c.Deadline:
 		return fmt.Errorf("deadline %v, warm-up %v, duration %v, grace %v: want times above 0, and a grace longer than the deadline", c.Deadline, c.Warmup, c.Duration, c.Grace)
 	}
@@ -172,6 +175,9 @@ func newLoop(ctx context.Context, config *Config) (*loop, error) {
 func (l *loop) prepare(c *client, index int32) error {
 	c.index, c.fd, c.self, c.thingIndex = index, -1, -1, -1
 	c.mask = l.random.Uint32() | 1
+	present, stuck := l.config.Crowd.Present(), l.config.Stuck
+	c.stuck = int(index) < present && int(index)*stuck/present != (int(index)+1)*stuck/present
+	l.ledger.viewers[index].ignored = c.stuck
 	c.entry = l.config.Crowd.Entry(int(index))
 	if c.entry.Place != nil {
 		c.place = l.placeIDs[c.entry.Place.Index]
@@ -280,6 +286,9 @@ func (l *loop) fill(r *report.Run) {
 		if i < len(l.connectedAt) {
 			r.Series[i].Connected, r.Series[i].LagP99MS = l.connectedAt[i], l.lagAt[i]
 		}
+	}
+	if l.config.Stuck > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d of the participants were connected, but read nothing and did nothing; they are in no other figure", l.config.Stuck))
 	}
 	if l.gaps > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d times a frame did not build on the ones before it: a fault of the server", l.gaps))

@@ -28,6 +28,7 @@ type Spec struct {
 	Deadline     time.Duration // D
 	Warmup       time.Duration
 	Duration     time.Duration
+	Stuck        int // participants who read nothing
 
 	Self    *target.Options
 	Targets []string // websocket addresses
@@ -61,7 +62,7 @@ func Run(ctx context.Context, s Spec) (*report.Run, error) {
 	started := crowd.Figures()
 	config := generator.Config{
 		Targets: s.Targets, Crowd: crowd, Deadline: s.Deadline, Warmup: s.Warmup, Duration: s.Duration,
-		Work: workArguments(s.Scenario), Seed: s.Seed, Watch: s.Watch, Title: s.Title, Log: s.Log, Leave: s.Self == nil,
+		Work: workArguments(s.Scenario), Seed: s.Seed, Watch: s.Watch, Title: s.Title, Log: s.Log, Leave: s.Self == nil, Stuck: s.Stuck,
 	}
 	tokens := s.Tokens
 	if s.Self != nil {
