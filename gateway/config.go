@@ -31,7 +31,7 @@ type Config struct {
 	SlowReader    time.Duration `toml:"slow_reader" default:"10s" doc:"time a connection may take nothing before it is closed as SLOW_READER"`
 
 	Deadline    time.Duration `toml:"deadline" default:"15ms" doc:"D: from an action's arrival here to the sockets of those who see it"`
-	FlushShare  time.Duration `toml:"flush_share" default:"4ms" doc:"part of D that a write may wait for company when the gateway is busy; 0: never"`
+	FlushShare  time.Duration `toml:"flush_share" default:"4ms" doc:"how long a write may wait for company once the gateway has something to do; when it is busy, as long as the deadline leaves; 0: never"`
 	ResumeTime  time.Duration `toml:"resume_time" default:"30s" doc:"how long a session outlives its connection; the same for all processes"`
 	RouteTime   time.Duration `toml:"route_time" default:"2s" doc:"how long an action is kept for a shard that moves before the client gets UNAVAILABLE"`
 	ResendAfter time.Duration `toml:"resend_after" default:"500ms" doc:"silence of an owner after which an action is sent to it again, under its number"`
