@@ -10,9 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,7 +23,7 @@ import (
 )
 
 // talkVariable makes this test binary the clients of BenchmarkRead: URL,
-// connections and messages per second.
+// connections, messages per second, and how many at a time.
 const talkVariable = "STARLING_CONN_TALK"
 
 func TestMain(m *testing.M) {
@@ -40,17 +38,18 @@ func TestMain(m *testing.M) {
 }
 
 // BenchmarkRead measures what it costs the process that reads, kernel included,
-// to take a message of 60 bytes: 500 connections in another process, each
-// message on a connection chosen at random, all sent at random times.
+// to take a message of 60 bytes from one of 500 connections in another process:
+// each message on a connection chosen at random at a random time, or 50 at the
+// same time.
 func BenchmarkRead(b *testing.B) {
 	const connections = 500
-	for _, rate := range []int{1000, 3000, 10_000} {
+	for _, load := range []struct{ rate, together int }{{1000, 1}, {10_000, 1}, {10_000, 50}} {
 		for _, w := range []struct {
 			way
 			pollers int
 		}{{ways[0], 1}, {ways[0], 2}, {ways[1], 0}} {
-			b.Run(fmt.Sprintf("rate=%d/%s-%d", rate, w.name, w.pollers), func(b *testing.B) {
-				benchmarkRead(b, conn.Options{Portable: w.portable, Pollers: w.pollers}, connections, rate)
+			b.Run(fmt.Sprintf("rate=%d/together=%d/%s-%d", load.rate, load.together, w.name, w.pollers), func(b *testing.B) {
+				benchmarkRead(b, conn.Options{Portable: w.portable, Pollers: w.pollers}, connections, load.rate, load.together)
 			})
 		}
 	}
@@ -64,7 +63,7 @@ func (c *counter) Messages(_ conn.Conn, payloads [][]byte) {
 func (*counter) Writable(conn.Conn)      {}
 func (*counter) Closed(conn.Conn, error) {}
 
-func benchmarkRead(b *testing.B, options conn.Options, connections, rate int) {
+func benchmarkRead(b *testing.B, options conn.Options, connections, rate, together int) {
 	upgrader, err := conn.NewUpgrader(options)
 	if err != nil {
 		b.Fatal(err)
@@ -76,9 +75,8 @@ func benchmarkRead(b *testing.B, options conn.Options, connections, rate int) {
 	}))
 	defer server.Close()
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d", talkVariable, server.URL, connections, rate))
+	command.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d %d", talkVariable, server.URL, connections, rate, together))
 	command.Stderr = os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -120,12 +118,8 @@ func processTime(b *testing.B) time.Duration {
 
 // talk sends messages until it is killed.
 func talk(what []string) error {
-	connections, err := strconv.Atoi(what[1])
-	if err != nil {
-		return err
-	}
-	rate, err := strconv.Atoi(what[2])
-	if err != nil {
+	var connections, rate, together int
+	if _, err := fmt.Sscan(strings.Join(what[1:], " "), &connections, &rate, &together); err != nil {
 		return err
 	}
 	var all []net.Conn
@@ -138,20 +132,16 @@ func talk(what []string) error {
 		all = append(all, ws.NetConn())
 		go func() { _, _ = io.Copy(io.Discard, ws.NetConn()) }()
 	}
-	var group sync.WaitGroup
 	frame := masked(websocket.BinaryMessage, make([]byte, 60))
-	group.Go(func() {
-		due := time.Now()
-		for {
-			due = due.Add(time.Duration(rand.ExpFloat64() * float64(time.Second) / float64(rate)))
-			if wait := time.Until(due); wait > 0 {
-				<-time.After(wait)
-			}
+	for due := time.Now(); ; {
+		due = due.Add(time.Duration(rand.ExpFloat64() * float64(time.Second) / float64(rate) * float64(together)))
+		if wait := time.Until(due); wait > 0 {
+			<-time.After(wait)
+		}
+		for range together {
 			if _, err := all[rand.IntN(len(all))].Write(frame); err != nil {
-				return
+				return err
 			}
 		}
-	})
-	group.Wait()
-	return nil
+	}
 }
