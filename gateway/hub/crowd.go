@@ -257,11 +257,13 @@ func (w *crowd) event(s step, arrived, now time.Time) {
 // tick runs each tickEvery.
 func (w *crowd) tick(ticks int, now time.Time) {
 	for _, s := range w.streams {
-		switch {
-		case s == nil:
-		case (ticks+s.class)%2 == 0:
+		if s == nil {
+			continue
+		}
+		switch (ticks + s.class) % frameTicks {
+		case 0:
 			s.seal(now)
-		default:
+		case framePatience:
 			s.walk(now)
 		}
 	}

@@ -127,8 +127,13 @@ func (s *stream) nextWaiting() *resident {
 	}
 }
 
-// frameEvery is the time between two frames of a stream.
-const frameEvery = 100 * time.Millisecond
+// A frame of a stream is made every so many ticks, and most viewers get it along
+// with something near: only after framePatience ticks it is written by itself.
+const (
+	frameTicks    = 4
+	framePatience = 3
+	frameEvery    = frameTicks * tickEvery
+)
 
 // seal makes a frame of what the rate allows.
 func (s *stream) seal(now time.Time) {
@@ -237,7 +242,7 @@ func (s *stream) each(f func(*resident)) {
 
 // maxStreamFrames bounds what is kept for viewers whose sockets are full: about
 // two seconds. Who is further behind needs a baseline.
-const maxStreamFrames = 20
+const maxStreamFrames = 10
 
 func (s *stream) bound(now time.Time) {
 	if len(s.frames) <= maxStreamFrames {
