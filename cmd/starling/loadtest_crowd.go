@@ -304,6 +304,9 @@ latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms
 	for _, code := range r.RefusalCodes() {
 		fmt.Fprintf(out, "refused %s: %d\n", code, r.RefusalsByCode[code])
 	}
+	if n := r.Nearest; n != nil {
+		fmt.Fprintf(out, "of the %d nearest: %d of %d deliveries; missed %.3f %%; p50 %.1f, p99 %.1f ms\n", n.Count, n.DeliveriesReceived, n.DeliveriesExpected, 100*n.MissRate, n.LatencyMS.P50, n.LatencyMS.P99)
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(out, "note:", note)
 	}

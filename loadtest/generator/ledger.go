@@ -36,6 +36,10 @@ type ledger struct {
 	gap      *report.Histogram
 	affected *report.Histogram
 	work     [32]report.Work
+	nearest  report.Nearest
+	nearUS   *report.Histogram
+	dense    bool // somebody was not among the nearest
+	kept     []int
 	refusals map[string]int64
 	asked    []asked
 }
@@ -77,6 +81,7 @@ type action struct {
 	avatar      uint64
 	version     wire.Version // of its update, once that was seen by anybody
 	expected    []int32      // ascending; those who saw it are ^participant
+	near        []uint64     // those of expected to whom the actor is near; nil: all
 	left        int32        // of expected, who did not
 	late        int32
 	lateAlso    int32
@@ -110,7 +115,7 @@ func newLedger(participants int, deadline, grace, measured, length time.Duration
 		deadline: int64(deadline), grace: int64(grace), measured: int64(measured), length: int64(length),
 		events: make([][]int64, participants), viewers: make([]viewer, participants), asked: make([]asked, participants),
 		ring:    make([]action, 1024),
-		latency: report.NewHistogram(), outcome: report.NewHistogram(), gap: report.NewHistogram(), affected: report.NewHistogram(),
+		latency: report.NewHistogram(), outcome: report.NewHistogram(), gap: report.NewHistogram(), affected: report.NewHistogram(), nearUS: report.NewHistogram(),
 		refusals: make(map[string]int64),
 	}
 }
@@ -131,20 +136,26 @@ func (l *ledger) inMeasuredTime(due int64) bool {
 }
 
 // enter takes an action when it is due, in order. It keeps expected, which must
-// be ascending, and gives its sequence number; -1 if it is not measured.
-func (l *ledger) enter(due int64, participant int32, event bool, expected []int32, uncertain int) int64 {
+// be ascending, and near, which marks those of them to whom the actor is near
+// (nil: all), and gives its sequence number; -1 if it is not measured.
+func (l *ledger) enter(due int64, participant int32, event bool, expected []int32, near []uint64, uncertain int) int64 {
 	if !l.inMeasuredTime(due) {
 		return -1
 	}
-	kept := expected[:0]
-	for _, w := range expected {
+	kept, all := expected[:0], len(expected)
+	l.kept = l.kept[:0]
+	for i, w := range expected {
 		switch v := &l.viewers[w]; {
 		case v.ignored:
 		case due >= v.expectedFrom:
 			kept = append(kept, w)
+			l.kept = append(l.kept, i)
 		default:
 			uncertain++
 		}
+	}
+	if near != nil && len(kept) < all {
+		near = keepMarks(near, l.kept)
 	}
 	if l.tail-l.head == int64(len(l.ring)) {
 		larger := make([]action, 2*len(l.ring))
@@ -157,7 +168,7 @@ func (l *ledger) enter(due int64, participant int32, event bool, expected []int3
 	l.tail++
 	a := l.action(sequence)
 	sightings := a.sightings[:0]
-	*a = action{due: due, participant: participant, entity: -1, event: event, expected: kept, left: int32(len(kept)), uncertain: int32(uncertain), sightings: sightings}
+	*a = action{due: due, participant: participant, entity: -1, event: event, expected: kept, near: near, left: int32(len(kept)), uncertain: int32(uncertain), sightings: sightings}
 	l.affected.Record(int64(len(kept)))
 	l.second(due).counts.Offered++
 	l.asked[participant].offered++
@@ -313,6 +324,13 @@ func (l *ledger) deliver(a *action, w int32, now int64, conflated bool) {
 		a.conflated++
 	}
 	l.second(a.due).latency.Record(took / int64(time.Microsecond))
+	if isNear(a.near, at) {
+		l.nearest.DeliveriesReceived++
+		l.nearUS.Record(took / int64(time.Microsecond))
+		if took > l.deadline {
+			l.nearest.DeliveriesMissed++
+		}
+	}
 }
 
 // refused notes a retryable refusal.
@@ -361,7 +379,7 @@ func (l *ledger) settle(now int64) {
 			break
 		}
 		l.reckon(a)
-		a.expected = nil
+		a.expected, a.near = nil, nil
 		l.head++
 	}
 	for len(l.seconds) > 0 {
@@ -427,6 +445,26 @@ func (l *ledger) reckon(a *action) {
 		c.ActionsMissed30MS++
 	}
 	l.noteWork(a, missed > 0 || a.fate != applied)
+	l.noteNearest(a)
+}
+
+// noteNearest counts the deliveries to those to whom the actor was near.
+func (l *ledger) noteNearest(a *action) {
+	if a.near == nil {
+		l.nearest.DeliveriesExpected += int64(len(a.expected))
+		l.nearest.DeliveriesMissed += int64(a.left)
+		return
+	}
+	l.dense = true
+	for i, w := range a.expected {
+		if !isNear(a.near, i) {
+			continue
+		}
+		l.nearest.DeliveriesExpected++
+		if w >= 0 {
+			l.nearest.DeliveriesMissed++ // it never came
+		}
+	}
 }
 
 // noteWork counts an action among those that affected about as many.
@@ -446,6 +484,10 @@ func (l *ledger) noteWork(a *action, missed bool) {
 func (l *ledger) fill(r *report.Run) {
 	r.Counts, r.Series = l.total, l.settled
 	h := &r.Histograms
+	if l.dense {
+		l.nearest.Count = nearestCount
+		r.Nearest, h.NearestUS = &l.nearest, l.nearUS
+	}
 	h.LatencyUS, h.OutcomeUS, h.GapUS, h.Affected = l.latency, l.outcome, l.gap, l.affected
 	h.RefusedPPM = report.NewHistogram()
 	for _, a := range l.asked {

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func version(sequence uint64) wire.Version { return wire.Version{Epoch: 1, Seque
 
 // moves enters and sends a move of participant 0 that all must see.
 func (l *ledger) moves(due int64, number uint64) int64 {
-	s := l.enter(due, 0, false, []int32{0, 1, 2}, 0)
+	s := l.enter(due, 0, false, []int32{0, 1, 2}, nil, 0)
 	l.sent(s, 100, number, 0)
 	return s
 }
@@ -106,7 +107,7 @@ func TestABaselineIncludesWhatItsVersionSays(t *testing.T) {
 func TestEventsMustArriveThemselves(t *testing.T) {
 	l := books(t)
 	due := 1500 * ms
-	said := l.enter(due, 0, true, []int32{0, 1}, 0)
+	said := l.enter(due, 0, true, []int32{0, 1}, nil, 0)
 	l.sent(said, 100, 7, -1)
 	moved := l.moves(due+ms, 8)
 	l.event(0, &wire.Step{Event: true, Actor: 100, Number: 7}, due+2*ms)
@@ -124,7 +125,7 @@ func TestEventsMustArriveThemselves(t *testing.T) {
 func TestAThingsStateIncludesWhoTookItBefore(t *testing.T) {
 	l := books(t)
 	due := 1500 * ms
-	grabbed := l.enter(due, 0, false, []int32{0, 1}, 0)
+	grabbed := l.enter(due, 0, false, []int32{0, 1}, nil, 0)
 	l.sent(grabbed, 100, 7, 3)
 	l.update(0, &wire.Step{Entity: 200, Actor: 100, Number: 7, Version: version(3)}, due+2*ms)
 	l.update(1, &wire.Step{Entity: 200, Actor: 102, Number: 4, Version: version(9)}, due+3*ms) // somebody else's, later
@@ -138,13 +139,13 @@ func TestRefusedAndUnansweredActionsMiss(t *testing.T) {
 	l := books(t)
 	due := 1500 * ms
 	step := wire.Step{Entity: 100, Actor: 100, Number: 7, Version: version(1)}
-	busy := l.enter(due, 1, false, []int32{1}, 0)
+	busy := l.enter(due, 1, false, []int32{1}, nil, 0)
 	l.sent(busy, 101, 1, 1)
 	l.refused(busy, "BUSY")
-	far := l.enter(due, 1, false, []int32{1}, 0)
+	far := l.enter(due, 1, false, []int32{1}, nil, 0)
 	l.sent(far, 101, 2, 1)
 	l.answered(far, false, "TOO_FAST", due+ms)
-	_ = l.enter(due, 2, false, []int32{0, 2}, 1)
+	_ = l.enter(due, 2, false, []int32{0, 2}, nil, 1)
 	fine := l.moves(due, 7)
 	l.refused(fine, "BUSY") // and taken later
 	for w := range int32(3) {
@@ -235,7 +236,7 @@ func TestConservation(t *testing.T) {
 				next[who]++
 				x := told{who, next[who], event}
 				all = append(all, x)
-				s := l.enter(now, who, event, watchers, 0)
+				s := l.enter(now, who, event, watchers, nil, 0)
 				expected += int64(len(watchers))
 				l.sent(s, uint64(100+who), x.number, who)
 				if rapid.Bool().Draw(t, "answered") {
@@ -306,6 +307,36 @@ func TestTimersComeInOrder(t *testing.T) {
 		}
 		if _, _, ok := all.pop(100); ok {
 			t.Fatal("one too many")
+		}
+	})
+}
+
+// Of a dense crowd the deliveries of those nearby are counted apart, too.
+func TestTheNearestAreCountedApart(t *testing.T) {
+	l := books(t)
+	l.viewers[1].ignored = true
+	due := 1500 * ms
+	s := l.enter(due, 0, false, []int32{0, 1, 2}, []uint64{0b001}, 0)
+	l.sent(s, 100, 7, 0)
+	for w := range int32(3) {
+		l.update(w, &wire.Step{Entity: 100, Actor: 100, Number: 7, Version: version(1)}, due+int64(w)*20*ms)
+	}
+	l.answered(s, true, "", due)
+	if c := l.done(t); c.DeliveriesExpected != 2 || c.DeliveriesMissed != 1 {
+		t.Errorf("%+v", c)
+	}
+	if n := l.nearest; !l.dense || n.DeliveriesExpected != 1 || n.DeliveriesReceived != 1 || n.DeliveriesMissed != 0 || l.nearUS.Count() != 1 {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestSmallest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Float64Range(0, 9), 1, 60).Draw(t, "values")
+		k := rapid.IntRange(0, len(values)-1).Draw(t, "k")
+		sorted := slices.Sorted(slices.Values(values))
+		if got := smallest(values, k); got != sorted[k] {
+			t.Fatalf("%v, want %v", got, sorted[k])
 		}
 	})
 }

@@ -219,7 +219,7 @@ func (l *loop) enterDue(now int64) {
 		if l.clients[a.Participant].stuck {
 			continue
 		}
-		sequence := l.ledger.enter(int64(a.Due), a.Participant, isEvent(a.Function), a.expected, a.uncertain)
+		sequence := l.ledger.enter(int64(a.Due), a.Participant, isEvent(a.Function), a.expected, a.near, a.uncertain)
 		c := &l.clients[a.Participant]
 		c.queue = append(c.queue, act{
 			sequence: sequence, due: int64(a.Due), pose: a.Pose, target: a.Target, cell: uint64(a.Cell), text: a.Text, function: function(a.Function),

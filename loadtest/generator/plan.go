@@ -12,6 +12,7 @@ import (
 type planned struct {
 	scenario.Action
 	expected  []int32 // ascending; nil before the measured time
+	near      []uint64
 	uncertain int
 }
 
@@ -32,6 +33,7 @@ type plan struct {
 	stop    chan struct{}
 	over    chan struct{} // closed once the rest may be read
 
+	nearby *neighbourhood
 	seen   sites
 	at     []site
 	cells  int64 // crossings
@@ -54,8 +56,9 @@ func newPlan(crowd *scenario.Crowd, from time.Duration, shards world.ShardMap) *
 	return &plan{
 		crowd: crowd, from: from, shards: shards,
 		batches: make(chan []planned, planAhead), stop: make(chan struct{}), over: make(chan struct{}),
-		seen: sites{make(map[site]struct{}), make(map[site]struct{})},
-		at:   make([]site, crowd.Participants()),
+		nearby: newNeighbourhood(crowd),
+		seen:   sites{make(map[site]struct{}), make(map[site]struct{})},
+		at:     make([]site, crowd.Participants()),
 	}
 }
 
@@ -72,6 +75,7 @@ func (p *plan) run() {
 				break
 			}
 			next := planned{Action: a}
+			p.nearby.moved(&a)
 			if a.Due >= p.from {
 				expected, uncertain := p.crowd.Affected(&a)
 				if cap(space)-len(space) < len(expected) {
@@ -81,6 +85,7 @@ func (p *plan) run() {
 				space = append(space, expected...)
 				next.expected, next.uncertain = space[begin:len(space):len(space)], len(uncertain)
 				slices.Sort(next.expected)
+				next.near = p.nearby.near(&a, next.expected)
 			}
 			p.note(&a)
 			batch = append(batch, next)

@@ -66,6 +66,9 @@ func (r *Run) distributions() {
 		q := h.GapUS.milliseconds()
 		r.GapMS = &q
 	}
+	if n := r.Nearest; n != nil {
+		n.MissRate, n.LatencyMS = share(n.DeliveriesMissed, n.DeliveriesExpected), h.NearestUS.milliseconds()
+	}
 	if h.LagUS.Count() > 0 {
 		q := h.LagUS.milliseconds()
 		r.Generator.LagP50MS, r.Generator.LagP99MS, r.Generator.LagMaxMS = q.P50, q.P99, q.Max

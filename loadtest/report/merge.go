@@ -62,10 +62,15 @@ func (r *Run) clone() Run {
 		server := *r.Server
 		c.Server = &server
 	}
+	if r.Nearest != nil {
+		nearest := *r.Nearest
+		c.Nearest = &nearest
+	}
 	h := r.Histograms
 	c.Histograms = Histograms{
 		LatencyUS: h.LatencyUS.Clone(), OutcomeUS: h.OutcomeUS.Clone(), GapUS: h.GapUS.Clone(),
 		LagUS: h.LagUS.Clone(), Affected: h.Affected.Clone(), RefusedPPM: h.RefusedPPM.Clone(),
+		NearestUS: h.NearestUS.Clone(),
 	}
 	return c
 }
@@ -95,8 +100,22 @@ func (r *Run) merge(other *Run) {
 	}
 	r.resources(other)
 	r.Histograms.add(&other.Histograms)
+	r.nearest(other.Nearest)
 	r.Work = mergeWork(r.Work, other.Work)
 	r.remarks(other)
+}
+
+func (r *Run) nearest(other *Nearest) {
+	switch {
+	case other == nil:
+	case r.Nearest == nil:
+		both := *other
+		r.Nearest = &both
+	default:
+		r.Nearest.DeliveriesExpected += other.DeliveriesExpected
+		r.Nearest.DeliveriesReceived += other.DeliveriesReceived
+		r.Nearest.DeliveriesMissed += other.DeliveriesMissed
+	}
 }
 
 // series puts the other's seconds behind ours.
@@ -153,6 +172,7 @@ func (h *Histograms) add(other *Histograms) {
 	}{
 		{&h.LatencyUS, other.LatencyUS}, {&h.OutcomeUS, other.OutcomeUS}, {&h.GapUS, other.GapUS},
 		{&h.LagUS, other.LagUS}, {&h.Affected, other.Affected}, {&h.RefusedPPM, other.RefusedPPM},
+		{&h.NearestUS, other.NearestUS},
 	} {
 		if *pair.into == nil {
 			*pair.into = pair.from.Clone()

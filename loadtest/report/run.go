@@ -58,6 +58,7 @@ type Run struct {
 	OutcomeMS *Quantiles `json:"outcome_ms" jsonschema:"from the time an action was due to its outcome at the actor"`
 	GapMS     *Quantiles `json:"gap_ms" jsonschema:"time between two updates of the same viewer, while others in view act"`
 
+	Nearest   *Nearest  `json:"nearest,omitempty" jsonschema:"the same of the nearest alone, where crowds are denser than that: what a delivery budget keeps at full rate"`
 	Server    *Server   `json:"server" jsonschema:"processor and memory of the server: the process tree, Redis included; null if it could not be seen"`
 	Generator Generator `json:"generator" jsonschema:"what the load tester itself used"`
 
@@ -137,6 +138,16 @@ type Quantiles struct {
 	Max  float64 `json:"max" jsonschema:"largest"`
 }
 
+// Nearest are the deliveries to participants of actions by those nearest to them.
+type Nearest struct {
+	Count              int       `json:"count" jsonschema:"how many of those that a participant sees count as its nearest"`
+	DeliveriesExpected int64     `json:"deliveries_expected" jsonschema:"of deliveries_expected, those of the nearest"`
+	DeliveriesReceived int64     `json:"deliveries_received" jsonschema:"of these, those received"`
+	DeliveriesMissed   int64     `json:"deliveries_missed" jsonschema:"of the expected, those later than D or missing"`
+	MissRate           float64   `json:"miss_rate" jsonschema:"share of the expected that missed D"`
+	LatencyMS          Quantiles `json:"latency_ms" jsonschema:"latency of the received"`
+}
+
 // Server is what the server used in the measured time.
 type Server struct {
 	CPUS             float64  `json:"cpu_s" jsonschema:"processor seconds, kernel included"`
@@ -212,5 +223,6 @@ type Histograms struct {
 	GapUS      *Histogram `json:"gap_us,omitempty" jsonschema:"time between two updates of a viewer, microseconds"`
 	LagUS      *Histogram `json:"lag_us,omitempty" jsonschema:"lag of the load tester, microseconds"`
 	Affected   *Histogram `json:"affected,omitempty" jsonschema:"P(L): participants affected by an action"`
+	NearestUS  *Histogram `json:"nearest_us,omitempty" jsonschema:"latency of received deliveries of the nearest, microseconds"`
 	RefusedPPM *Histogram `json:"refused_ppm,omitempty" jsonschema:"per participant, the share of actions refused, in millionths"`
 }
