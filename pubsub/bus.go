@@ -31,6 +31,7 @@ type Message struct {
 	Cell     world.Cell
 	From     uint64 // the cell's sequence before; ignored in a baseline
 	Sequence uint64 // and after
+	Events   uint64 // that the cell ever had, over all epochs, those in Steps included
 	Baseline bool
 	Steps    []byte    // encoded fields "steps" of starling.v1.Steps
 	Arrived  time.Time // when the oldest action in it came in at a gateway, by this process's monotonic clock

@@ -60,7 +60,8 @@ const (
 // goroutine, no clock, no lock. The image itself is the caller's.
 //
 // The caller watches the cell on the bus, hands every callback to the method of
-// the same name, and does what the result says: first Apply, then Read.
+// the same name, and does what the result says: first Covered, then Apply, then
+// Read.
 type CellReader struct {
 	config CellReaderConfig
 	cell   world.Cell
@@ -84,6 +85,10 @@ type CellReader struct {
 
 // CellResult says what to do, in this order.
 type CellResult struct {
+	// Covered came while the baseline that is first in Apply was awaited, and it
+	// stands for them: what they say of states is in it, their events are not.
+	// In the order in which they came. Valid until the next call.
+	Covered []Message
 	// Apply to the image, in order. The first may be a baseline: it replaces
 	// the image. Valid until the next call.
 	Apply []Message
@@ -161,9 +166,13 @@ func (r *CellReader) become(m Message) {
 func (r *CellReader) replay(now time.Time) CellResult {
 	left := r.buffered[:0]
 	again := false
+	var covered []Message
+	baseline := r.apply[0].Sequence
 	for i := range r.buffered {
 		m := &r.buffered[i]
 		switch {
+		case r.isCovered(m, baseline):
+			covered = append(covered, *m)
 		case again && m.Epoch >= r.fence.Epoch:
 			left = append(left, *m)
 		case r.judge(m) == verdictDone:
@@ -178,12 +187,17 @@ func (r *CellReader) replay(now time.Time) CellResult {
 	}
 	clear(r.buffered[len(left):])
 	r.buffered = left
-	result := CellResult{Apply: r.apply}
+	result := CellResult{Covered: covered, Apply: r.apply}
 	if again {
 		result.Read = r.read(now).Read && !r.unsettled
 	}
 	r.unsettled = again
 	return result
+}
+
+// isCovered says whether a baseline with the reader's fence stands for a message.
+func (r *CellReader) isCovered(m *Message, baseline uint64) bool {
+	return m.Epoch < r.fence.Epoch || m.Fence == r.fence && m.Sequence <= baseline
 }
 
 // Message takes a message of the bus. It may be of any cell; others are ignored.

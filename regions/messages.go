@@ -27,7 +27,7 @@ func (c *cellMessage) set(m *pubsub.Message, now time.Time) {
 	c.shard.Place, c.shard.Cell = uint64(m.Shard.Place), m.Shard.Cell
 	c.Epoch, c.Claim, c.Cell = m.Epoch, m.Claim, uint64(m.Cell)
 	c.From, c.Sequence, c.Baseline = m.From, m.Sequence, m.Baseline
-	c.Steps, c.Request = m.Steps, m.Request
+	c.Steps, c.Request, c.Events = m.Steps, m.Request, m.Events
 	c.AgeUs, c.SentUnixUs = ageOf(m.Arrived, now), now.UnixMicro()
 }
 
@@ -49,7 +49,7 @@ func messageOf(c *clusterv1.CellMessage, waited time.Duration, now time.Time) pu
 	return pubsub.Message{
 		Fence: pubsub.Fence{Shard: world.ShardOf(c.GetShard()), Epoch: c.GetEpoch(), Claim: c.GetClaim()},
 		Cell:  world.Cell(c.GetCell()), From: c.GetFrom(), Sequence: c.GetSequence(), Baseline: c.GetBaseline(),
-		Steps: c.GetSteps(), Request: c.GetRequest(),
+		Steps: c.GetSteps(), Request: c.GetRequest(), Events: c.GetEvents(),
 		Arrived: now.Add(-time.Duration(addAge(c.GetAgeUs(), waited)) * time.Microsecond),
 	}
 }

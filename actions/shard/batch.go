@@ -98,12 +98,12 @@ func (s *Shard) sayEvent(in world.Cell, event *starlingv1.Event, handovers uint3
 	event.Version = &c.version
 	c.inEvent.Event = event
 	c.step.Is = &c.inEvent
-	s.say(in, arrived)
+	s.say(in, arrived).events++
 	event.Version = nil
 }
 
 // say encodes the scratch step into a cell's part of the open batch.
-func (s *Shard) say(in world.Cell, arrived time.Time) {
+func (s *Shard) say(in world.Cell, arrived time.Time) *cell {
 	c := s.cell(in)
 	if len(c.steps) == 0 {
 		s.open.cells = append(s.open.cells, c)
@@ -113,6 +113,7 @@ func (s *Shard) say(in world.Cell, arrived time.Time) {
 	}
 	s.open.dirty = true
 	c.steps = appendMessage(c.steps, 1, &s.scratch.step)
+	return c
 }
 
 type message interface {
@@ -200,7 +201,7 @@ func (s *Shard) encode(b *batch) []byte {
 		start := len(data)
 		data = append(data, c.steps...)
 		b.messages = append(b.messages, pubsub.Message{
-			Fence: s.fence(), Cell: c.id, From: c.sealed, Sequence: b.sequence,
+			Fence: s.fence(), Cell: c.id, From: c.sealed, Sequence: b.sequence, Events: c.events,
 			Steps: data[start:len(data):len(data)], Arrived: c.arrived,
 		})
 		c.sealed, c.steps = b.sequence, c.steps[:0]
@@ -232,8 +233,8 @@ func (s *Shard) Committed() Release {
 	b := s.flight
 	s.flight = nil
 	s.tail.Sequence = b.sequence
-	for _, c := range b.cells {
-		c.committed = b.sequence
+	for i, c := range b.cells {
+		c.committed, c.told = b.sequence, b.messages[i].Events
 		if c.digests == 0 {
 			s.changed = append(s.changed, c)
 		}

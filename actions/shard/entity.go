@@ -58,6 +58,8 @@ type cell struct {
 	entities  []*entity
 	sealed    uint64 // the last batch that touched it, committed or in flight
 	committed uint64 // the last committed one
+	events    uint64 // that it ever had, those of the open batch included
+	told      uint64 // and those of the last committed batch
 	digests   int    // digests in which it is still to be named
 	steps     []byte // of the open batch
 	arrived   time.Time

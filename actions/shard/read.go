@@ -18,7 +18,7 @@ func (s *Shard) ReadCell(gateway string, in *clusterv1.ReadCell) {
 		Fence: s.fence(), Cell: id, Sequence: s.base, Baseline: true, Request: in.GetRequest(), Steps: s.image(id),
 	}
 	if c := s.cells[id]; c != nil {
-		baseline.Sequence = c.committed
+		baseline.Sequence, baseline.Events = c.committed, c.told
 	}
 	s.soon(0, Tell{Gateway: gateway, Baseline: baseline})
 }

@@ -65,6 +65,7 @@ func (s *Shard) replayCells(deltas []*clusterv1.CellDelta) {
 		if delta == nil || steps.UnmarshalVT(delta.Steps) != nil {
 			continue
 		}
+		s.countEvents(world.Cell(delta.Cell), steps)
 		for id, now := range s.readSteps(world.Cell(delta.Cell), steps) {
 			if before, ok := last[id]; !ok || before.gone {
 				last[id] = now
@@ -83,6 +84,14 @@ func (s *Shard) replayCells(deltas []*clusterv1.CellDelta) {
 		}
 		e.state = now.state
 		delete(s.transits, id)
+	}
+}
+
+func (s *Shard) countEvents(in world.Cell, steps *starlingv1.Steps) {
+	for _, step := range steps.Steps {
+		if step.GetEvent() != nil {
+			s.cell(in).events++
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ func (m *simulation) check() {
 	m.checkHomes()
 	m.checkReplay()
 	m.checkViews()
+	m.checkEvents()
 }
 
 // checkSessions holds what clients were told against the logs.
@@ -187,6 +188,31 @@ func (m *simulation) checkViews() {
 			if !proto.Equal(v.GetPose(), record.Update.Pose) || v.GetHolder() != record.Update.Holder || v.GetKind() != record.Update.Kind ||
 				len(v.GetAttributes().GetValues()) != len(record.Update.Attributes.GetValues()) {
 				m.fatal("watchers see %v, the world has %v", v, record.Update)
+			}
+		}
+	}
+}
+
+// checkEvents holds the count of events that watchers have against the logs.
+func (m *simulation) checkEvents() {
+	for _, id := range m.order {
+		logged := make(map[world.Cell]uint64)
+		for _, entry := range m.logs[id] {
+			b := new(clusterv1.Batch)
+			_ = b.UnmarshalVT(entry.Data)
+			for _, delta := range b.Cells {
+				steps := new(starlingv1.Steps)
+				_ = steps.UnmarshalVT(delta.Steps)
+				for _, step := range steps.Steps {
+					if step.GetEvent() != nil {
+						logged[world.Cell(delta.Cell)]++
+					}
+				}
+			}
+		}
+		for cell, v := range m.views[id] {
+			if v.events != logged[cell] {
+				m.fatal("watchers of %x know of %d events, there were %d", cell, v.events, logged[cell])
 			}
 		}
 	}

@@ -50,6 +50,7 @@ type owner struct {
 type view struct {
 	fence    pubsub.Fence
 	sequence uint64
+	events   uint64 // that the cell ever had
 	known    map[uint64]*starlingv1.Update
 	stale    bool
 }
@@ -357,7 +358,9 @@ func (m *simulation) publish(message pubsub.Message) {
 	case message.From < v.sequence:
 		m.fatal("a message from %d to %d at %d", message.From, message.Sequence, v.sequence)
 	default:
-		v.apply(message, m.fatal)
+		if v.apply(message, m.fatal); v.events != message.Events {
+			m.fatal("the message to %d says that the cell had %d events, it is %d", message.Sequence, message.Events, v.events)
+		}
 	}
 }
 
@@ -370,6 +373,7 @@ func (v *view) apply(message pubsub.Message, fatal func(string, ...any)) {
 	for _, step := range steps.Steps {
 		u := step.GetUpdate()
 		if u == nil {
+			v.events++
 			continue
 		}
 		before := v.known[u.Entity]
@@ -396,7 +400,10 @@ func (m *simulation) baseline(message pubsub.Message) {
 	if v == nil || message.Epoch < v.fence.Epoch || message.Fence == v.fence && message.Sequence < v.sequence {
 		return
 	}
-	v.fence, v.known, v.stale = message.Fence, make(map[uint64]*starlingv1.Update), false
+	if message.Events < v.events {
+		m.fatal("events went back from %d to %d", v.events, message.Events)
+	}
+	v.fence, v.events, v.known, v.stale = message.Fence, message.Events, make(map[uint64]*starlingv1.Update), false
 	v.apply(message, m.fatal)
 }
 

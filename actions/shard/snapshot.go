@@ -52,6 +52,11 @@ func (s *Shard) snapshot() *clusterv1.Snapshot {
 	for _, r := range s.registrations {
 		m.Registrations = append(m.Registrations, r.message)
 	}
+	for id, c := range s.cells {
+		if c.events > 0 {
+			m.Events = append(m.Events, &clusterv1.CellEvents{Cell: uint64(id), Events: c.events})
+		}
+	}
 	sortSnapshot(m)
 	return m
 }
@@ -72,6 +77,7 @@ func sortSnapshot(m *clusterv1.Snapshot) {
 		return compare(a.Number, b.Number)
 	})
 	slices.SortFunc(m.Watermarks, func(a, b *clusterv1.Watermark) int { return compareShards(a.Source, b.Source) })
+	slices.SortFunc(m.Events, func(a, b *clusterv1.CellEvents) int { return compare(a.Cell, b.Cell) })
 	slices.SortFunc(m.Registrations, func(a, b *clusterv1.Registration) int {
 		switch {
 		case a.Participant < b.Participant:
@@ -158,6 +164,9 @@ func (s *Shard) restore(m *clusterv1.Snapshot) {
 	for _, r := range m.Registrations {
 		s.keepRegistration(time.Time{}, r)
 	}
+	for _, of := range m.Events {
+		s.cell(world.Cell(of.GetCell())).events = of.GetEvents()
+	}
 }
 
 // loaded finishes what the log does not tell.
@@ -165,6 +174,9 @@ func (s *Shard) loaded(now time.Time) {
 	for _, e := range s.entities {
 		s.list(e)
 		s.giveToHolder(e)
+	}
+	for _, c := range s.cells {
+		c.told = c.events
 	}
 	for _, x := range s.sessions {
 		x.renewed = now

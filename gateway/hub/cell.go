@@ -55,9 +55,12 @@ type cell struct {
 	frames      []*frame
 	next        uint64 // number of the frame that comes next
 	baseline    *frame // of this very sequence, or nil
+	catchingUp  *frame // the same for those who had the events up to caughtFrom, or nil
+	caughtFrom  uint64
 
-	events []keptEvent
-	seen   uint64 // events so far
+	events  []keptEvent
+	seen    uint64 // number of the last event
+	counted uint64 // the owner's count of them, of all times
 
 	total    uint32 // participants who watch it, over all gateways
 	totalNew bool
@@ -74,7 +77,7 @@ type watch struct {
 	current bool
 	viewer  *viewer  // of the cell's crowd, or one that becomes it; else nil
 	known   bool     // the connection was told of the cell, by this watch or one before
-	floor   position // up to where, by one before: it is not to see less
+	floor   position // up to where, by one before: it is not to see less, or miss events unsaid
 	epoch   uint32   // of what it was given
 	given   bool     // something, by this watch
 
@@ -90,6 +93,7 @@ type watch struct {
 type position struct {
 	epoch    uint32
 	sequence uint64
+	events   uint64 // the owner's count of them
 }
 
 // knownCell is a cell that a connection was told of, and up to where.
@@ -101,9 +105,23 @@ type knownCell struct {
 // told says up to where the connection was told of the cell.
 func (w *watch) told() knownCell {
 	if w.given {
-		return knownCell{w.cell.key, position{w.epoch, w.sequence}}
+		untold := min(w.cell.seen-w.events, w.cell.counted)
+		return knownCell{w.cell.key, position{w.epoch, w.sequence, w.cell.counted - untold}}
 	}
 	return knownCell{w.cell.key, w.floor}
+}
+
+// had is the number of the last event of the cell that the connection was told,
+// or that came before it watched.
+func (w *watch) had() uint64 {
+	switch c := w.cell; {
+	case w.given:
+		return w.events
+	case w.known && w.floor.events < c.counted:
+		return c.seen - (c.counted - w.floor.events)
+	default:
+		return c.seen
+	}
 }
 
 // behind says whether the image is older than what the connection has: another
@@ -125,8 +143,11 @@ type sighting struct {
 
 func (s *sighting) left() bool { return s.cell != s.from }
 
-// replace takes a baseline.
-func (c *cell) replace(m *pubsub.Message, now time.Time, seen func(sighting)) {
+// replace takes a baseline. covered are messages that it stands for: their events
+// are kept for all who have not heard them; the others that it says there were are
+// counted, so that everybody is told how many he missed.
+func (c *cell) replace(m *pubsub.Message, covered []pubsub.Message, now time.Time, seen func(sighting)) {
+	c.recount(m, covered, now)
 	c.image.clear()
 	c.dropBaseline()
 	for _, w := range c.watchers {
@@ -142,6 +163,62 @@ func (c *cell) replace(m *pubsub.Message, now time.Time, seen func(sighting)) {
 	c.walk(m, now, seen)
 }
 
+// recount brings the numbers of events to where a baseline is.
+func (c *cell) recount(m *pubsub.Message, covered []pubsub.Message, now time.Time) {
+	last := c.seen
+	switch {
+	case !c.live:
+		c.seen = m.Events
+	case m.Events >= c.counted:
+		c.seen += m.Events - c.counted
+	default: // the store lost the end of the log, and nobody knows how many were missed
+		c.seen, covered = c.seen+1, nil
+	}
+	c.counted = m.Events
+	for i := range covered {
+		last = c.keepCovered(&covered[i], last, now)
+	}
+}
+
+// keepCovered keeps the events of a message that the baseline stands for, but for
+// those up to the number last. It gives the number of the last one kept.
+func (c *cell) keepCovered(m *pubsub.Message, last uint64, now time.Time) uint64 {
+	events := countEvents(m.Steps)
+	if m.Events > c.counted || events > m.Events {
+		return last // of a history that did not stay
+	}
+	number := c.seen - (c.counted - m.Events) - events
+	for steps := m.Steps; len(steps) > 0; {
+		s, rest, ok := nextStep(steps)
+		if !ok {
+			break
+		}
+		steps = rest
+		if s.event == nil {
+			continue
+		}
+		if number++; number > last {
+			last = number
+			c.keepEvent(number, s.raw, now)
+		}
+	}
+	return last
+}
+
+func countEvents(steps []byte) (n uint64) {
+	for len(steps) > 0 {
+		s, rest, ok := nextStep(steps)
+		if !ok {
+			break
+		}
+		steps = rest
+		if s.event != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // advance takes a message that continues the image.
 func (c *cell) advance(m *pubsub.Message, now time.Time, seen func(sighting)) {
 	c.dropBaseline()
@@ -154,6 +231,7 @@ func (c *cell) advance(m *pubsub.Message, now time.Time, seen func(sighting)) {
 	}
 	c.rate.bytes += len(m.Steps)
 	c.walk(m, now, seen)
+	c.counted = min(m.Events, c.seen)
 }
 
 func (c *cell) walk(m *pubsub.Message, now time.Time, seen func(sighting)) {
@@ -165,7 +243,8 @@ func (c *cell) walk(m *pubsub.Message, now time.Time, seen func(sighting)) {
 		steps = rest
 		c.rate.steps++
 		if s.event != nil {
-			c.keepEvent(s.raw, now)
+			c.seen++
+			c.keepEvent(c.seen, s.raw, now)
 			if c.crowd != nil {
 				c.crowd.event(s, m.Arrived, now)
 			}
@@ -198,14 +277,13 @@ const (
 	maxEventAge   = time.Second
 )
 
-func (c *cell) keepEvent(raw []byte, now time.Time) {
-	c.seen++
+func (c *cell) keepEvent(number uint64, raw []byte, now time.Time) {
 	var room []byte
 	if len(c.events) == maxKeptEvents {
 		room = c.events[0].raw[:0]
 		c.events = append(c.events[:0], c.events[1:]...)
 	}
-	c.events = append(c.events, keptEvent{number: c.seen, raw: append(room, raw...), at: now})
+	c.events = append(c.events, keptEvent{number: number, raw: append(room, raw...), at: now})
 }
 
 // forgetEvents drops those too old to be told.
@@ -216,6 +294,7 @@ func (c *cell) forgetEvents(now time.Time) {
 	}
 	if n > 0 {
 		c.events = append(c.events[:0], c.events[n:]...)
+		c.catchingUp = nil
 	}
 }
 
@@ -270,21 +349,25 @@ func (c *cell) trim(h *Hub) {
 	}
 }
 
-// baselineFor gives the baseline that w needs. The one for watchers who missed
-// nothing is shared; it ends with the next change of the cell.
+// baselineFor gives the baseline that w needs, with the events that it lacks. It
+// is shared by those who lack the same, and ends with the next change of the cell.
 func (c *cell) baselineFor(h *Hub, w *watch, now time.Time) *frame {
-	missed := w.given && w.events != c.seen
-	if !missed && c.baseline != nil {
+	had := w.had()
+	missed := had != c.seen
+	switch {
+	case !missed && c.baseline != nil:
 		return c.baseline
+	case missed && c.catchingUp != nil && c.caughtFrom == had:
+		return c.catchingUp
 	}
 	f := &frame{} // shared or rare: left to the collector
 	head := frameHead{cell: c.key.cell, place: c.key.place, epoch: c.epoch, from: c.sequence, sequence: c.sequence,
 		baseline: true, watchers: c.total}
 	var kept []keptEvent
 	if missed {
-		kept = c.eventsAfter(w.events, now)
+		kept = c.eventsAfter(had, now)
 		head.conflated = true
-		head.missed = uint32(c.seen - w.events - uint64(len(kept)))
+		head.missed = uint32(c.seen - had - uint64(len(kept)))
 	}
 	f.begin(head)
 	h.steps = c.image.appendSteps(h.steps[:0])
@@ -295,7 +378,9 @@ func (c *cell) baselineFor(h *Hub, w *watch, now time.Time) *frame {
 	f.end()
 	f.events = c.seen
 	h.metrics.BaselinesEncoded.Inc()
-	if !missed {
+	if missed {
+		c.catchingUp, c.caughtFrom = f, had
+	} else {
 		c.baseline = f
 	}
 	return f
@@ -311,9 +396,9 @@ func (c *cell) eventsAfter(number uint64, now time.Time) []keptEvent {
 	return nil
 }
 
-// dropBaseline forgets the shared baseline; its bytes may still be on their way
+// dropBaseline forgets the shared baselines; their bytes may still be on their way
 // within this flush, so they are left to the collector.
-func (c *cell) dropBaseline() { c.baseline = nil }
+func (c *cell) dropBaseline() { c.baseline, c.catchingUp = nil, nil }
 
 // becomeCurrent makes w follow frame by frame, from the next one on.
 func (w *watch) becomeCurrent() {

@@ -23,7 +23,7 @@ func TestAnImageBehindTheConnectionWaits(t *testing.T) {
 		}
 	}
 	w.remember(c.sequence, 0)
-	if w.behind() || w.told().position != (position{3, 1}) {
+	if w.behind() || w.told().position != (position{3, 1, 0}) {
 		t.Errorf("once it was given something it is at %v", w.told())
 	}
 }

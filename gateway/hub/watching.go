@@ -95,7 +95,7 @@ func (h *Hub) result(c *cell, r pubsub.CellResult, now time.Time) {
 	for i := range r.Apply {
 		m := &r.Apply[i]
 		if m.Baseline {
-			c.replace(m, now, h.see)
+			c.replace(m, r.Covered, now, h.see)
 		} else {
 			c.advance(m, now, h.see)
 		}

@@ -151,14 +151,14 @@ func fidelity(t *testing.T, impl Implementation) {
 	shard, cell := world.ShardID{Place: 9}, cellNumber(1)
 	r, _ := subscribe(t, gateway, shard, cell)
 	sent := pubsub.Message{
-		Fence: pubsub.Fence{Shard: shard, Epoch: 3, Claim: 1<<63 + 5}, Cell: cell, From: 7, Sequence: 1 << 40,
+		Fence: pubsub.Fence{Shard: shard, Epoch: 3, Claim: 1<<63 + 5}, Cell: cell, From: 7, Sequence: 1 << 40, Events: 1 << 33,
 		Steps: []byte{0, 1, 2, 255}, Arrived: time.Now().Add(-time.Second),
 	}
 	owner.Publish([]pubsub.Message{sent})
 	r.WaitCount(t, EventMessage, cell, 1)
 	got := r.Of(cell)[0]
 	if got.Fence != sent.Fence || got.Cell != sent.Cell || got.From != sent.From || got.Sequence != sent.Sequence ||
-		got.Baseline || !bytes.Equal(got.Steps, sent.Steps) {
+		got.Events != sent.Events || got.Baseline || !bytes.Equal(got.Steps, sent.Steps) {
 		t.Errorf("sent %+v, got %+v", sent, got)
 	}
 	// The age travels, not the time of day; the way itself may be left out.

@@ -16,7 +16,7 @@ func encodeMessage(m *pubsub.Message, now time.Time) ([]byte, error) {
 	out := clusterv1.CellMessage{
 		Shard: &shard, Epoch: m.Epoch, Claim: m.Claim, Cell: uint64(m.Cell),
 		From: m.From, Sequence: m.Sequence, Baseline: m.Baseline, Steps: m.Steps,
-		AgeUs: age(m.Arrived, now), Request: m.Request, SentUnixUs: now.UnixMicro(),
+		AgeUs: age(m.Arrived, now), Request: m.Request, SentUnixUs: now.UnixMicro(), Events: m.Events,
 	}
 	return out.MarshalVT()
 }
@@ -35,7 +35,7 @@ func decodeMessage(data []byte) (m pubsub.Message, ok bool) {
 	}
 	return pubsub.Message{
 		Fence: fence(in.Shard, in.Epoch, in.Claim), Cell: world.Cell(in.Cell),
-		From: in.From, Sequence: in.Sequence, Baseline: in.Baseline, Steps: in.Steps,
+		From: in.From, Sequence: in.Sequence, Events: in.Events, Baseline: in.Baseline, Steps: in.Steps,
 		Arrived: time.Now().Add(-time.Duration(in.AgeUs) * time.Microsecond), Request: in.Request,
 	}, true
 }

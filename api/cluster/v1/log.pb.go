@@ -1421,6 +1421,7 @@ type Snapshot struct {
 	Place         *PlaceChange           `protobuf:"bytes,9,opt,name=place,proto3" json:"place,omitempty"`
 	Sent          []*SentMark            `protobuf:"bytes,10,rep,name=sent,proto3" json:"sent,omitempty"`
 	Pending       []*PendingForward      `protobuf:"bytes,11,rep,name=pending,proto3" json:"pending,omitempty"`
+	Events        []*CellEvents          `protobuf:"bytes,12,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1532,6 +1533,66 @@ func (x *Snapshot) GetPending() []*PendingForward {
 	return nil
 }
 
+func (x *Snapshot) GetEvents() []*CellEvents {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// CellEvents: how many events a cell ever had.
+type CellEvents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cell          uint64                 `protobuf:"fixed64,1,opt,name=cell,proto3" json:"cell,omitempty"`
+	Events        uint64                 `protobuf:"varint,2,opt,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CellEvents) Reset() {
+	*x = CellEvents{}
+	mi := &file_api_cluster_v1_log_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CellEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CellEvents) ProtoMessage() {}
+
+func (x *CellEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_api_cluster_v1_log_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CellEvents.ProtoReflect.Descriptor instead.
+func (*CellEvents) Descriptor() ([]byte, []int) {
+	return file_api_cluster_v1_log_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CellEvents) GetCell() uint64 {
+	if x != nil {
+		return x.Cell
+	}
+	return 0
+}
+
+func (x *CellEvents) GetEvents() uint64 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
 // SentMark: the last number of the outbox for target.
 type SentMark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1544,7 +1605,7 @@ type SentMark struct {
 
 func (x *SentMark) Reset() {
 	*x = SentMark{}
-	mi := &file_api_cluster_v1_log_proto_msgTypes[19]
+	mi := &file_api_cluster_v1_log_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1617,7 @@ func (x *SentMark) String() string {
 func (*SentMark) ProtoMessage() {}
 
 func (x *SentMark) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_log_proto_msgTypes[19]
+	mi := &file_api_cluster_v1_log_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1630,7 @@ func (x *SentMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMark.ProtoReflect.Descriptor instead.
 func (*SentMark) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_log_proto_rawDescGZIP(), []int{19}
+	return file_api_cluster_v1_log_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SentMark) GetTarget() *ShardId {
@@ -1605,7 +1666,7 @@ type Forwarding struct {
 
 func (x *Forwarding) Reset() {
 	*x = Forwarding{}
-	mi := &file_api_cluster_v1_log_proto_msgTypes[20]
+	mi := &file_api_cluster_v1_log_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1678,7 @@ func (x *Forwarding) String() string {
 func (*Forwarding) ProtoMessage() {}
 
 func (x *Forwarding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_log_proto_msgTypes[20]
+	mi := &file_api_cluster_v1_log_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1691,7 @@ func (x *Forwarding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forwarding.ProtoReflect.Descriptor instead.
 func (*Forwarding) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_log_proto_rawDescGZIP(), []int{20}
+	return file_api_cluster_v1_log_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Forwarding) GetSession() uint64 {
@@ -1666,7 +1727,7 @@ type PendingForward struct {
 
 func (x *PendingForward) Reset() {
 	*x = PendingForward{}
-	mi := &file_api_cluster_v1_log_proto_msgTypes[21]
+	mi := &file_api_cluster_v1_log_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1739,7 @@ func (x *PendingForward) String() string {
 func (*PendingForward) ProtoMessage() {}
 
 func (x *PendingForward) ProtoReflect() protoreflect.Message {
-	mi := &file_api_cluster_v1_log_proto_msgTypes[21]
+	mi := &file_api_cluster_v1_log_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1752,7 @@ func (x *PendingForward) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PendingForward.ProtoReflect.Descriptor instead.
 func (*PendingForward) Descriptor() ([]byte, []int) {
-	return file_api_cluster_v1_log_proto_rawDescGZIP(), []int{21}
+	return file_api_cluster_v1_log_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PendingForward) GetSession() uint64 {
@@ -1838,7 +1899,7 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\vPlaceChange\x12(\n" +
 	"\x05place\x18\x01 \x01(\v2\x12.starling.v1.PlaceR\x05place\x12\x16\n" +
 	"\x06closed\x18\x02 \x01(\bR\x06closed\x12\x18\n" +
-	"\acreator\x18\x03 \x01(\tR\acreator\"\x8e\x05\n" +
+	"\acreator\x18\x03 \x01(\tR\acreator\"\xc7\x05\n" +
 	"\bSnapshot\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12=\n" +
 	"\bentities\x18\x02 \x03(\v2!.starling.cluster.v1.EntityRecordR\bentities\x12>\n" +
@@ -1855,7 +1916,12 @@ const file_api_cluster_v1_log_proto_rawDesc = "" +
 	"\x05place\x18\t \x01(\v2 .starling.cluster.v1.PlaceChangeR\x05place\x121\n" +
 	"\x04sent\x18\n" +
 	" \x03(\v2\x1d.starling.cluster.v1.SentMarkR\x04sent\x12=\n" +
-	"\apending\x18\v \x03(\v2#.starling.cluster.v1.PendingForwardR\apending\"n\n" +
+	"\apending\x18\v \x03(\v2#.starling.cluster.v1.PendingForwardR\apending\x127\n" +
+	"\x06events\x18\f \x03(\v2\x1f.starling.cluster.v1.CellEventsR\x06events\"8\n" +
+	"\n" +
+	"CellEvents\x12\x12\n" +
+	"\x04cell\x18\x01 \x01(\x06R\x04cell\x12\x16\n" +
+	"\x06events\x18\x02 \x01(\x04R\x06events\"n\n" +
 	"\bSentMark\x124\n" +
 	"\x06target\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x06target\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x14\n" +
@@ -1883,7 +1949,7 @@ func file_api_cluster_v1_log_proto_rawDescGZIP() []byte {
 }
 
 var file_api_cluster_v1_log_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_cluster_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_api_cluster_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_api_cluster_v1_log_proto_goTypes = []any{
 	(SessionClosed_Why)(0),   // 0: starling.cluster.v1.SessionClosed.Why
 	(*Batch)(nil),            // 1: starling.cluster.v1.Batch
@@ -1905,13 +1971,14 @@ var file_api_cluster_v1_log_proto_goTypes = []any{
 	(*Registration)(nil),     // 17: starling.cluster.v1.Registration
 	(*PlaceChange)(nil),      // 18: starling.cluster.v1.PlaceChange
 	(*Snapshot)(nil),         // 19: starling.cluster.v1.Snapshot
-	(*SentMark)(nil),         // 20: starling.cluster.v1.SentMark
-	(*Forwarding)(nil),       // 21: starling.cluster.v1.Forwarding
-	(*PendingForward)(nil),   // 22: starling.cluster.v1.PendingForward
-	(*v1.Outcome)(nil),       // 23: starling.v1.Outcome
-	(*v1.Update)(nil),        // 24: starling.v1.Update
-	(*v1.Act)(nil),           // 25: starling.v1.Act
-	(*v1.Place)(nil),         // 26: starling.v1.Place
+	(*CellEvents)(nil),       // 20: starling.cluster.v1.CellEvents
+	(*SentMark)(nil),         // 21: starling.cluster.v1.SentMark
+	(*Forwarding)(nil),       // 22: starling.cluster.v1.Forwarding
+	(*PendingForward)(nil),   // 23: starling.cluster.v1.PendingForward
+	(*v1.Outcome)(nil),       // 24: starling.v1.Outcome
+	(*v1.Update)(nil),        // 25: starling.v1.Update
+	(*v1.Act)(nil),           // 26: starling.v1.Act
+	(*v1.Place)(nil),         // 27: starling.v1.Place
 }
 var file_api_cluster_v1_log_proto_depIdxs = []int32{
 	2,  // 0: starling.cluster.v1.Batch.cells:type_name -> starling.cluster.v1.CellDelta
@@ -1925,7 +1992,7 @@ var file_api_cluster_v1_log_proto_depIdxs = []int32{
 	17, // 8: starling.cluster.v1.Batch.registrations:type_name -> starling.cluster.v1.Registration
 	18, // 9: starling.cluster.v1.Batch.places:type_name -> starling.cluster.v1.PlaceChange
 	5,  // 10: starling.cluster.v1.SessionOpened.remembered:type_name -> starling.cluster.v1.SessionOutcome
-	23, // 11: starling.cluster.v1.SessionOutcome.outcome:type_name -> starling.v1.Outcome
+	24, // 11: starling.cluster.v1.SessionOutcome.outcome:type_name -> starling.v1.Outcome
 	0,  // 12: starling.cluster.v1.SessionClosed.why:type_name -> starling.cluster.v1.SessionClosed.Why
 	7,  // 13: starling.cluster.v1.SessionClosed.forward_to:type_name -> starling.cluster.v1.ShardId
 	7,  // 14: starling.cluster.v1.Outgoing.target:type_name -> starling.cluster.v1.ShardId
@@ -1938,33 +2005,34 @@ var file_api_cluster_v1_log_proto_depIdxs = []int32{
 	17, // 21: starling.cluster.v1.Parcel.registration:type_name -> starling.cluster.v1.Registration
 	13, // 22: starling.cluster.v1.HandOver.entities:type_name -> starling.cluster.v1.EntityRecord
 	4,  // 23: starling.cluster.v1.HandOver.session:type_name -> starling.cluster.v1.SessionOpened
-	24, // 24: starling.cluster.v1.EntityRecord.update:type_name -> starling.v1.Update
+	25, // 24: starling.cluster.v1.EntityRecord.update:type_name -> starling.v1.Update
 	3,  // 25: starling.cluster.v1.EntityRecord.ownership:type_name -> starling.cluster.v1.Ownership
 	14, // 26: starling.cluster.v1.EntityRecord.budget:type_name -> starling.cluster.v1.MoveBudget
-	25, // 27: starling.cluster.v1.ForwardedAction.act:type_name -> starling.v1.Act
+	26, // 27: starling.cluster.v1.ForwardedAction.act:type_name -> starling.v1.Act
 	13, // 28: starling.cluster.v1.ForwardedAction.actor:type_name -> starling.cluster.v1.EntityRecord
-	23, // 29: starling.cluster.v1.ForwardedOutcome.outcome:type_name -> starling.v1.Outcome
+	24, // 29: starling.cluster.v1.ForwardedOutcome.outcome:type_name -> starling.v1.Outcome
 	12, // 30: starling.cluster.v1.ForwardedOutcome.grabbed:type_name -> starling.cluster.v1.HandOver
 	7,  // 31: starling.cluster.v1.Registration.shard:type_name -> starling.cluster.v1.ShardId
-	26, // 32: starling.cluster.v1.PlaceChange.place:type_name -> starling.v1.Place
+	27, // 32: starling.cluster.v1.PlaceChange.place:type_name -> starling.v1.Place
 	13, // 33: starling.cluster.v1.Snapshot.entities:type_name -> starling.cluster.v1.EntityRecord
 	4,  // 34: starling.cluster.v1.Snapshot.sessions:type_name -> starling.cluster.v1.SessionOpened
-	21, // 35: starling.cluster.v1.Snapshot.forwarding:type_name -> starling.cluster.v1.Forwarding
+	22, // 35: starling.cluster.v1.Snapshot.forwarding:type_name -> starling.cluster.v1.Forwarding
 	8,  // 36: starling.cluster.v1.Snapshot.outgoing:type_name -> starling.cluster.v1.Outgoing
 	9,  // 37: starling.cluster.v1.Snapshot.delivered:type_name -> starling.cluster.v1.Delivered
 	10, // 38: starling.cluster.v1.Snapshot.watermarks:type_name -> starling.cluster.v1.Watermark
 	17, // 39: starling.cluster.v1.Snapshot.registrations:type_name -> starling.cluster.v1.Registration
 	18, // 40: starling.cluster.v1.Snapshot.place:type_name -> starling.cluster.v1.PlaceChange
-	20, // 41: starling.cluster.v1.Snapshot.sent:type_name -> starling.cluster.v1.SentMark
-	22, // 42: starling.cluster.v1.Snapshot.pending:type_name -> starling.cluster.v1.PendingForward
-	7,  // 43: starling.cluster.v1.SentMark.target:type_name -> starling.cluster.v1.ShardId
-	7,  // 44: starling.cluster.v1.Forwarding.to:type_name -> starling.cluster.v1.ShardId
-	7,  // 45: starling.cluster.v1.PendingForward.target:type_name -> starling.cluster.v1.ShardId
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	21, // 41: starling.cluster.v1.Snapshot.sent:type_name -> starling.cluster.v1.SentMark
+	23, // 42: starling.cluster.v1.Snapshot.pending:type_name -> starling.cluster.v1.PendingForward
+	20, // 43: starling.cluster.v1.Snapshot.events:type_name -> starling.cluster.v1.CellEvents
+	7,  // 44: starling.cluster.v1.SentMark.target:type_name -> starling.cluster.v1.ShardId
+	7,  // 45: starling.cluster.v1.Forwarding.to:type_name -> starling.cluster.v1.ShardId
+	7,  // 46: starling.cluster.v1.PendingForward.target:type_name -> starling.cluster.v1.ShardId
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_api_cluster_v1_log_proto_init() }
@@ -1984,7 +2052,7 @@ func file_api_cluster_v1_log_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_cluster_v1_log_proto_rawDesc), len(file_api_cluster_v1_log_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

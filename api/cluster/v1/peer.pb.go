@@ -1613,6 +1613,7 @@ type CellMessage struct {
 	AgeUs         uint32                 `protobuf:"varint,9,opt,name=age_us,json=ageUs,proto3" json:"age_us,omitempty"`
 	Request       uint64                 `protobuf:"fixed64,10,opt,name=request,proto3" json:"request,omitempty"` // of the ReadCell that it answers
 	SentUnixUs    int64                  `protobuf:"varint,11,opt,name=sent_unix_us,json=sentUnixUs,proto3" json:"sent_unix_us,omitempty"`
+	Events        uint64                 `protobuf:"varint,12,opt,name=events,proto3" json:"events,omitempty"` // that the cell ever had, those in steps included
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1720,6 +1721,13 @@ func (x *CellMessage) GetRequest() uint64 {
 func (x *CellMessage) GetSentUnixUs() int64 {
 	if x != nil {
 		return x.SentUnixUs
+	}
+	return 0
+}
+
+func (x *CellMessage) GetEvents() uint64 {
+	if x != nil {
+		return x.Events
 	}
 	return 0
 }
@@ -2353,7 +2361,7 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\bReadCell\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x06R\arequest\x122\n" +
 	"\x05shard\x18\x02 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x12\n" +
-	"\x04cell\x18\x03 \x01(\x06R\x04cell\"\xb6\x02\n" +
+	"\x04cell\x18\x03 \x01(\x06R\x04cell\"\xce\x02\n" +
 	"\vCellMessage\x122\n" +
 	"\x05shard\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x14\n" +
@@ -2367,7 +2375,8 @@ const file_api_cluster_v1_peer_proto_rawDesc = "" +
 	"\arequest\x18\n" +
 	" \x01(\x06R\arequest\x12 \n" +
 	"\fsent_unix_us\x18\v \x01(\x03R\n" +
-	"sentUnixUs\"\xc3\x01\n" +
+	"sentUnixUs\x12\x16\n" +
+	"\x06events\x18\f \x01(\x04R\x06events\"\xc3\x01\n" +
 	"\x06Digest\x122\n" +
 	"\x05shard\x18\x01 \x01(\v2\x1c.starling.cluster.v1.ShardIdR\x05shard\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x14\n" +

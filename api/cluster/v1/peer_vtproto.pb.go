@@ -1685,6 +1685,11 @@ func (m *CellMessage) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Events != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Events))
+		i--
+		dAtA[i] = 0x60
+	}
 	if m.SentUnixUs != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.SentUnixUs))
 		i--
@@ -2994,6 +2999,9 @@ func (m *CellMessage) SizeVT() (n int) {
 	}
 	if m.SentUnixUs != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.SentUnixUs))
+	}
+	if m.Events != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Events))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -6842,6 +6850,25 @@ func (m *CellMessage) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.SentUnixUs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Events", wireType)
+			}
+			m.Events = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Events |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

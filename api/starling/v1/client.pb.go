@@ -3356,7 +3356,7 @@ type CellFrame struct {
 	Sequence     uint64                 `protobuf:"varint,5,opt,name=sequence,proto3" json:"sequence,omitempty"` // the sequence after it
 	Baseline     bool                   `protobuf:"varint,6,opt,name=baseline,proto3" json:"baseline,omitempty"` // steps are all there is: forget what you had of the cell
 	Commits      []*Steps               `protobuf:"bytes,7,rep,name=commits,proto3" json:"commits,omitempty"`
-	MissedEvents uint32                 `protobuf:"varint,8,opt,name=missed_events,json=missedEvents,proto3" json:"missed_events,omitempty"` // events that this connection was too slow for
+	MissedEvents uint32                 `protobuf:"varint,8,opt,name=missed_events,json=missedEvents,proto3" json:"missed_events,omitempty"` // events that are not told: this connection was too slow, or the gateway missed them
 	Watchers     uint32                 `protobuf:"varint,9,opt,name=watchers,proto3" json:"watchers,omitempty"`                             // participants who watch the cell, when it changed
 	Unwatched    bool                   `protobuf:"varint,10,opt,name=unwatched,proto3" json:"unwatched,omitempty"`                          // the cell left your interest: forget it
 	Conflated    bool                   `protobuf:"varint,11,opt,name=conflated,proto3" json:"conflated,omitempty"`                          // states were left out: later ones stand for them
