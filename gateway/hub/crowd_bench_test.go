@@ -13,7 +13,7 @@ import (
 
 // BenchmarkCrowd measures all that a hub does, but for the system calls, for one
 // action among so many participants who are in one cell and see each other, each
-// acting once a second.
+// walking a step a second.
 func BenchmarkCrowd(b *testing.B) {
 	for _, participants := range []int{500, 2000} {
 		for _, budget := range []Budget{{}, {Entities: 500, Bytes: 64 << 10}} {
@@ -30,10 +30,17 @@ func benchmarkCrowd(b *testing.B, participants int, budget Budget) {
 	h, here := bench.hubs.hubs[0], cellAt(1)
 	random := rand.New(rand.NewPCG(1, 2))
 	sequence := uint64(1)
+	const metre = 1 / metresPerDegree
+	at := make([][2]float64, participants) // within a square of 120 m
+	for i := range at {
+		at[i] = [2]float64{25 + random.Float64()*120*metre, 121.5 + random.Float64()*120*metre}
+	}
 	state := func(entity int, change starlingv1.Change) *starlingv1.Step {
+		spot := &at[entity-1]
+		spot[0] += random.NormFloat64() * metre
+		spot[1] += random.NormFloat64() * metre
 		s := stateStep(uint64(entity), change, sequence)
-		s.GetUpdate().Pose.Position.In = &starlingv1.Position_Geo{Geo: &starlingv1.Geo{
-			Latitude: 25 + random.Float64()*0.0011, Longitude: 121.5 + random.Float64()*0.0011}}
+		s.GetUpdate().Pose.Position.In = &starlingv1.Position_Geo{Geo: &starlingv1.Geo{Latitude: spot[0], Longitude: spot[1]}}
 		return s
 	}
 	var present []*starlingv1.Step
@@ -52,7 +59,7 @@ func benchmarkCrowd(b *testing.B, participants int, budget Budget) {
 	now := started
 	actions, ticks := 0, 0
 	act := func() {
-		step := state(actions%participants+1, starlingv1.Change_CHANGED) // as far as anywhere: the worst for tiles
+		step := state(actions%participants+1, starlingv1.Change_CHANGED)
 		m := pubsub.Message{Fence: pubsub.Fence{Shard: bench.shard(here), Epoch: 1, Claim: 5}, Cell: here,
 			From: sequence, Sequence: sequence + 1, Steps: encodeSteps(step), Arrived: now}
 		sequence++
