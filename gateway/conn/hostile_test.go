@@ -408,3 +408,25 @@ func TestTextHasToBeUTF8(t *testing.T) {
 		}
 	})
 }
+
+// One that never stops talking does not keep others from being cut off.
+func TestEndlessTalk(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		s := gather(t, conn.Options{Pollers: 1, CloseWait: 50 * time.Millisecond}, w, nil)
+		talker, _ := s.dial(t)
+		_, silent := s.dial(t)
+		pongs := bytes.Repeat(masked(websocket.PongMessage, make([]byte, 100)), 5000)
+		var talking sync.WaitGroup
+		talking.Go(func() {
+			for {
+				if _, err := talker.NetConn().Write(pongs); err != nil {
+					return
+				}
+			}
+		})
+		silent.conn.Close(starlingv1.CloseCode_IDLE, "said nothing")
+		<-silent.closed
+		_ = talker.Close()
+		talking.Wait()
+	})
+}

@@ -26,10 +26,10 @@ const (
 	epollEnding  = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 )
 
-// poller reads many sockets with one goroutine. Locks are taken in the order
-// polled.mu, poller.mu. Its epoll descriptor is itself
+// poller reads many sockets with one goroutine. Its epoll descriptor is itself
 // watched by the runtime's poller: the goroutine waits as one does for any
-// socket, and takes what is ready without waiting in the kernel.
+// socket, and takes what is ready without waiting in the kernel. Locks are taken
+// in the order polled.mu, poller.mu.
 type poller struct {
 	options *Options
 	file    *os.File // the epoll descriptor
@@ -170,24 +170,20 @@ func (p *poller) run() {
 	}
 }
 
-// take serves the sockets that are ready. It always reports false, to wait: what
-// becomes ready after the kernel was asked wakes again.
+// take serves the sockets that are ready. It reports false to wait, within the
+// same Read: what becomes ready after the kernel was asked wakes again.
 func (p *poller) take(uintptr) bool {
-	for {
-		n, err := syscall.EpollWait(p.epoll, p.events, 0)
-		if err == syscall.EINTR {
-			continue
-		}
-		n = max(0, n)
-		if n == 0 && len(p.again) == 0 {
-			return false
-		}
-		p.wakeUps.Add(1)
-		p.serve(p.events[:n])
-		if n < len(p.events) && len(p.again) == 0 {
-			return false
-		}
+	n, err := syscall.EpollWait(p.epoll, p.events, 0)
+	for err == syscall.EINTR {
+		n, err = syscall.EpollWait(p.epoll, p.events, 0)
 	}
+	n = max(0, n)
+	if n == 0 && len(p.again) == 0 {
+		return false
+	}
+	p.wakeUps.Add(1)
+	p.serve(p.events[:n])
+	return n == len(p.events) || len(p.again) > 0 // there is more: look at the deadline, and go on
 }
 
 // serve reads the sockets that are ready, each once.
