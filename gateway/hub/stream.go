@@ -170,7 +170,10 @@ func (s *stream) frame(now time.Time, states, events int) {
 	for i := range told {
 		f.commit(told[i].raw, now.Sub(told[i].at))
 	}
-	s.events += uint64(missed) + uint64(len(told))
+	s.events += uint64(missed)
+	if len(told) > 0 {
+		s.events = told[len(told)-1].number
+	}
 	for ; states > 0; states-- {
 		s.appendState(f, s.nextWaiting(), now)
 		s.waiting--
