@@ -43,6 +43,7 @@ func through(t *testing.T, deadline time.Duration, each func(second int, p *link
 // A link that stands still for a second makes as much as was due then late, as
 // counted from when it was due.
 func TestAStalledLinkMakesMisses(t *testing.T) {
+	t.Parallel()
 	r := through(t, 500*time.Millisecond, func(second int, p *linkproxy.Proxy) {
 		switch second {
 		case 1:
@@ -62,6 +63,7 @@ func TestAStalledLinkMakesMisses(t *testing.T) {
 // Connections that break are made again, and their sessions go on; what was told
 // meanwhile is missing or came with the baselines.
 func TestBrokenConnectionsResume(t *testing.T) {
+	t.Parallel()
 	r := through(t, 8*time.Second, func(second int, p *linkproxy.Proxy) {
 		if second == 2 {
 			p.Break()
@@ -80,6 +82,7 @@ func TestBrokenConnectionsResume(t *testing.T) {
 
 // Who comes and goes is expected to see what happens while it is there.
 func TestChurn(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	const text = `
 participants = 40
@@ -136,6 +139,7 @@ over = "300ms"
 
 // Who reads nothing is in no figure, and costs the others nothing.
 func TestStuckReaders(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	const warmup, duration = 300 * time.Millisecond, time.Second
 	c := crowd(t, "street", scenario.Options{Participants: 40, Seed: 5, Duration: warmup + duration})

@@ -76,6 +76,7 @@ func crowd(t testing.TB, name string, o scenario.Options) *scenario.Crowd {
 
 // Every delivery that the crowd expects is received, and counted once.
 func TestEveryDeliveryArrives(t *testing.T) {
+	t.Parallel()
 	s := serve(t)
 	const warmup, duration = 300 * time.Millisecond, 1500 * time.Millisecond
 	for _, name := range []string{"street", "arena", "sparse"} {
@@ -101,6 +102,7 @@ func TestEveryDeliveryArrives(t *testing.T) {
 
 // The same over TLS.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	certificate, key, pool := certificate(t)
 	s := serve(t, "tls.certificate="+certificate, "tls.key="+key)
 	const warmup, duration = 300 * time.Millisecond, time.Second
