@@ -49,7 +49,7 @@ func TestWhatIsAskedHearsThatTheWayChanged(t *testing.T) {
 // A client whose session is being opened while the drain begins is told of it
 // as soon as it is open, and does not hold the drain up.
 func TestADrainFindsWhoIsJustComing(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.DrainTime = 300 * time.Millisecond })
+	r := newRig(t, func(c *Config) { c.DrainTime = 2 * time.Second })
 	asked, drained := make(chan struct{}), make(chan struct{})
 	r.owner.onControl = func(_ actions.Edge, in *clusterv1.Control) bool {
 		if in.GetAttach() != nil {

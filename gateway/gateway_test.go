@@ -86,7 +86,7 @@ func (r *rig) dial(json bool) *client {
 	if json {
 		name = conn.JSONSubprotocol
 	}
-	dialer := websocket.Dialer{Subprotocols: []string{name}, HandshakeTimeout: 10 * time.Second}
+	dialer := websocket.Dialer{Subprotocols: []string{name}, HandshakeTimeout: patience}
 	ws, response, err := dialer.Dial(r.url, nil)
 	if err != nil {
 		r.t.Fatalf("dial: %v (%v)", err, response)
@@ -156,7 +156,9 @@ func (c *client) send(m *starlingv1.ClientMessage) {
 	}
 }
 
-const patience = 10 * time.Second
+// patience is how long a test waits for what must happen: a loaded machine may
+// take seconds for what a quiet one does in a millisecond.
+const patience = time.Minute
 
 func (c *client) read() (*starlingv1.ServerMessage, error) {
 	_ = c.ws.SetReadDeadline(time.Now().Add(patience))
@@ -266,7 +268,7 @@ func TestHelloActFrame(t *testing.T) {
 				u := updateOf(m, welcome.Avatar)
 				return u != nil && u.Number == 1
 			})
-			if age := m.GetFrame().Commits[0].AgeUs; age == 0 || age > 5e6 {
+			if age := m.GetFrame().Commits[0].AgeUs; age == 0 || age > uint32(patience.Microseconds()) {
 				t.Errorf("age %d us", age)
 			}
 		})

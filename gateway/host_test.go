@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/starling-vr/starling/actions"
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
@@ -43,7 +42,7 @@ func newHostRig(t testing.TB, change func(*Config)) *rig {
 	t.Cleanup(func() {
 		_ = g.Close()
 		server.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := host.Close(ctx); err != nil {
 			t.Error(err)

@@ -190,33 +190,30 @@ func TestTooManyInFlight(t *testing.T) {
 }
 
 func TestSilentPeers(t *testing.T) {
-	r := newRig(t, func(c *Config) {
-		c.HandshakeTime, c.PingAfter, c.IdleTime = 300*time.Millisecond, 500*time.Millisecond, 1500*time.Millisecond
-	})
-	check := r.witness()
 	t.Run("no hello", func(t *testing.T) {
-		c := r.dial(false)
-		c.t = t
-		c.wantClosed(starlingv1.CloseCode_NO_HELLO)
+		t.Parallel()
+		r := newRig(t, func(c *Config) { c.HandshakeTime = 300 * time.Millisecond })
+		r.dial(false).wantClosed(starlingv1.CloseCode_NO_HELLO)
 	})
-	check()
 	t.Run("half open", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, func(c *Config) { c.PingAfter, c.IdleTime = 500*time.Millisecond, 2*time.Second })
 		c, _ := r.join("half")
-		c.t = t
 		// It reads, so the close frame is seen, but answers no ping.
 		c.ws.SetPingHandler(func(string) error { return nil })
 		c.wantClosed(starlingv1.CloseCode_IDLE)
 	})
 	t.Run("answers pings", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, func(c *Config) { c.PingAfter, c.IdleTime = 500*time.Millisecond, 4*time.Second })
 		c, _ := r.join("quiet")
-		c.t = t
 		pings := 0
 		c.ws.SetPingHandler(func(data string) error {
 			if pings++; pings == 5 {
 				payload, _ := (&starlingv1.ClientMessage{Kind: &starlingv1.ClientMessage_Ping{Ping: &starlingv1.Ping{ClientTimeUs: 7}}}).MarshalVT()
 				return c.ws.WriteMessage(websocket.BinaryMessage, payload)
 			}
-			return c.ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
+			return c.ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(patience))
 		})
 		c.until(func(m *starlingv1.ServerMessage) bool { return m.GetPong().GetClientTimeUs() == 7 })
 	})
@@ -244,7 +241,7 @@ func TestTokenExpiresDuringConnection(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.dial(false)
 	h := r.hello("ann")
-	h.Token = r.token("ann", 2*time.Second)
+	h.Token = r.token("ann", 4*time.Second)
 	c.greet(h)
 	c.wantClosed(starlingv1.CloseCode_TOKEN_EXPIRED)
 }

@@ -201,7 +201,7 @@ func (e *edge) Baseline(m pubsub.Message) {
 // try repeats an attempt, as gateways do, until the condition holds.
 func (e *edge) try(t testing.TB, what string, attempt func(), condition func() bool) {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -281,7 +281,7 @@ func (r *region) startWith(cfg Config) *process {
 		p.edge = newEdge(cfg.ID)
 		parts.Edge = p.edge
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := p.Start(ctx, parts); err != nil {
 		r.t.Fatal(err)
@@ -367,7 +367,7 @@ func (r *region) connected(all ...*process) {
 
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {

@@ -119,7 +119,7 @@ func TestDrainByOperator(t *testing.T) {
 	r.connected(a, b, g)
 	shards := someShards(20)
 	g.actEverywhere(t, shards)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, err := DialOperator(g.ListenAddress(), TLSConfig{})
 	if err != nil {
@@ -162,7 +162,7 @@ func TestShutdownHandsOver(t *testing.T) {
 	r.connected(a, b, g)
 	shards := someShards(20)
 	g.actEverywhere(t, shards)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := a.Shutdown(ctx); err != nil {
 		t.Fatal(err)
@@ -235,7 +235,7 @@ func TestWatchersFollowTheShard(t *testing.T) {
 	}
 
 	// The owner is drained: the new one is asked.
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := home.Drain(ctx); err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func TestMutualTLS(t *testing.T) {
 	a, g := start("a", "owner"), start("g", "gateway")
 	r.connected(a, g)
 	g.actEverywhere(t, someShards(3))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for name, c := range map[string]struct {
 		tls TLSConfig

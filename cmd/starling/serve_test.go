@@ -228,7 +228,7 @@ func TestClientsOfAStoppingGatewayGoOnAtAnother(t *testing.T) {
 		if !same {
 			t.Error("the session was not resumed")
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("the client did not come to the other gateway")
 	}
 	select {

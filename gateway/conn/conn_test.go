@@ -312,7 +312,7 @@ func TestPingPong(t *testing.T) {
 		go func() { _, _, _ = ws.ReadMessage() }()
 		c.Ping()
 		<-pinged
-		if err := ws.WriteControl(websocket.PingMessage, []byte("hey"), time.Now().Add(time.Second)); err != nil {
+		if err := ws.WriteControl(websocket.PingMessage, []byte("hey"), time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if got := <-ponged; got != "hey" {
@@ -326,7 +326,7 @@ func TestPeerCloses(t *testing.T) {
 		s := serve(t, conn.Options{}, w)
 		ws, _ := s.dial(t, conn.ProtoSubprotocol)
 		message := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "bye")
-		if err := ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(time.Second)); err != nil {
+		if err := ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err := ws.ReadMessage()

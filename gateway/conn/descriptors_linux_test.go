@@ -40,7 +40,7 @@ func TestDescriptors(t *testing.T) {
 			case 2:
 				_, _ = ws.NetConn().Write([]byte{0xff, 0xff})
 			case 3:
-				_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(time.Second))
+				_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(time.Minute))
 			}
 			all, peers = append(all, m), append(peers, ws)
 		}

@@ -31,7 +31,7 @@ func TestPongsBetweenMessages(t *testing.T) {
 		s := serve(t, conn.Options{}, w)
 		ws := s.dialWith(t, 256)
 		pong := func(size int) {
-			if err := ws.WriteControl(websocket.PongMessage, []byte(strings.Repeat("p", size)), time.Now().Add(time.Second)); err != nil {
+			if err := ws.WriteControl(websocket.PongMessage, []byte(strings.Repeat("p", size)), time.Now().Add(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 		}

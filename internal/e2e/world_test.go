@@ -22,7 +22,7 @@ import (
 
 const (
 	key      = "a key of thirty-two bytes or more"
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // start brings a server up; it is stopped with the test. Avatars are fast.
