@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/creasty/defaults"
 )
 
 // Config of a gateway. Start from DefaultConfig.
@@ -57,18 +59,9 @@ const (
 )
 
 // DefaultConfig gives the defaults that the tags name.
-func DefaultConfig() Config {
-	return Config{
-		MaxConnections: 20000, MaxPerAddress: 64,
-		MaxMessage: 16 << 10, MessageRate: 100, MessageBurst: 200, FloodAfter: 400,
-		MaxInFlight: 64, MaxRing: 3, SocketBuffer: 256 << 10,
-		HandshakeTime: 5 * time.Second, PingAfter: 15 * time.Second, IdleTime: 40 * time.Second, SlowReader: 10 * time.Second,
-		Deadline: 15 * time.Millisecond, FlushShare: 4 * time.Millisecond,
-		ResumeTime: 30 * time.Second, RouteTime: 2 * time.Second, ResendAfter: 500 * time.Millisecond,
-		OpenTime: 8 * time.Second, RenewEvery: 2 * time.Second, RefuseOverload: true,
-		DrainTime: 10 * time.Second, ReconnectAfter: time.Second, Reader: ReaderEpoll,
-		BudgetEntities: 500, BudgetBytes: 64 << 10, BudgetNear: 24,
-	}
+func DefaultConfig() (c Config) {
+	defaults.MustSet(&c)
+	return c
 }
 
 // Validate says what is wrong with the config.

@@ -15,6 +15,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/creasty/defaults"
+
 	"github.com/starling-vr/starling/regions/directory"
 	"github.com/starling-vr/starling/regions/peer"
 )
@@ -36,13 +38,10 @@ type Config struct {
 	Peer      peer.Config      `toml:"peer" doc:"Streams between processes."`
 }
 
-// DefaultConfig gives the defaults.
-func DefaultConfig() Config {
-	return Config{
-		Roles: []string{string(directory.RoleGateway), string(directory.RoleOwner)}, Listen: "127.0.0.1:0",
-		HintTime: time.Second, ReleaseTime: 10 * time.Second, MoveAtOnce: 4,
-		Directory: directory.DefaultConfig(), Peer: peer.DefaultConfig(),
-	}
+// DefaultConfig gives the defaults that the tags name.
+func DefaultConfig() (c Config) {
+	defaults.MustSet(&c)
+	return c
 }
 
 // Check says what is wrong with the settings.

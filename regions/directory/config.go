@@ -3,6 +3,8 @@ package directory
 import (
 	"fmt"
 	"time"
+
+	"github.com/creasty/defaults"
 )
 
 // Config holds the times of the leases. All processes of a region must have the
@@ -16,12 +18,10 @@ type Config struct {
 	Forget   time.Duration `toml:"forget" default:"10m" doc:"The record of a dead process is removed after so long."`
 }
 
-// DefaultConfig gives the defaults.
-func DefaultConfig() Config {
-	return Config{
-		Interval: 250 * time.Millisecond, Death: 1500 * time.Millisecond, Margin: 300 * time.Millisecond,
-		Timeout: 600 * time.Millisecond, Settle: 2 * time.Second, Forget: 10 * time.Minute,
-	}
+// DefaultConfig gives the defaults that the tags name.
+func DefaultConfig() (c Config) {
+	defaults.MustSet(&c)
+	return c
 }
 
 // Check says what is wrong with the times.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/creasty/defaults"
 	"google.golang.org/grpc/credentials"
 
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
@@ -23,13 +24,10 @@ type Config struct {
 	BackoffMax  time.Duration `toml:"backoff_max" default:"1s" doc:"Longest wait between attempts to connect."`
 }
 
-// DefaultConfig gives the defaults.
-func DefaultConfig() Config {
-	return Config{
-		QueueBytes: 8 << 20, QueueAge: time.Second, FrameBytes: 64 << 10,
-		Heartbeat: 500 * time.Millisecond, Silence: 2 * time.Second, ConnectTime: 2 * time.Second,
-		BackoffMin: 50 * time.Millisecond, BackoffMax: time.Second,
-	}
+// DefaultConfig gives the defaults that the tags name.
+func DefaultConfig() (c Config) {
+	defaults.MustSet(&c)
+	return c
 }
 
 // Check says what is wrong with the settings.
