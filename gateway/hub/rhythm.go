@@ -47,7 +47,7 @@ type rhythm struct {
 }
 
 // longestRound is the longest interval that counts as one.
-const longestRound = 4 * time.Millisecond
+const longestRound = 6 * time.Millisecond
 
 // turn notes a turn of the hub, and whether it brought messages. It says how far
 // ahead to flush in it.
