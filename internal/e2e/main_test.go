@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +22,9 @@ import (
 // serveVariable makes this test binary a server: its settings, one a line.
 const serveVariable = "STARLING_E2E_SERVE"
 
+// allocationsVariable makes that server note one allocation in so many bytes.
+const allocationsVariable = "STARLING_E2E_ALLOCATIONS"
+
 func TestMain(m *testing.M) {
 	if set := os.Getenv(serveVariable); set != "" {
 		serveAlone(strings.Split(set, "\n"))
@@ -30,6 +35,9 @@ func TestMain(m *testing.M) {
 
 // serveAlone serves until SIGTERM, and writes where.
 func serveAlone(set []string) {
+	if rate, err := strconv.Atoi(os.Getenv(allocationsVariable)); err == nil {
+		runtime.MemProfileRate = rate
+	}
 	settings, err := server.Load(config.Sources{Set: set})
 	if err != nil {
 		panic(err)

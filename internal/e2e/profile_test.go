@@ -4,9 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"strings"
+	"strconv"
 	"testing"
-	"time"
 )
 
 // stages say which samples of a CPU profile belong to which stage of an action:
@@ -22,7 +21,7 @@ var stages = []struct {
 	{"publish", regexp.MustCompile(`/pubsub|regions\.\(\*follow`)},
 	{"outcome", regexp.MustCompile(`gateway\.\(\*edge\)|gateway\.\(\*session\)\.outcome`)},
 	{"encode", regexp.MustCompile(`shard\.\(\*Shard\)\.(encode|[sS]eal)`)},
-	{"commit", regexp.MustCompile(`actions\.\(\*served\)\.(commit|append)|world/memory`)},
+	{"commit", regexp.MustCompile(`actions\.\(\*served\)\.(committed|appended|speak|settle)|world/(memory|redis|embedded)`)},
 	{"function", regexp.MustCompile(`/shard\.|actions\.runWork`)},
 	{"invoke", regexp.MustCompile(`/invoke\.`)},
 	{"route", regexp.MustCompile(`gateway\.\(\*session\)\.act|/regions\.`)},
@@ -32,33 +31,53 @@ var stages = []struct {
 	{"other", regexp.MustCompile(``)},
 }
 
-// byStage reads a CPU profile of this binary and gives each stage's share.
-func byStage(b *testing.B, profile string) map[string]float64 {
+// byStage reads a profile of this binary, less another if one is given, and gives
+// what each stage has of a sample index of pprof's, in seconds, objects or bytes.
+func byStage(b *testing.B, profile, index string, before ...string) map[string]float64 {
 	b.Helper()
-	out, err := exec.Command("go", "tool", "pprof", "-traces", os.Args[0], profile).Output()
+	arguments := []string{"tool", "pprof", "-traces", "-sample_index=" + index, "-unit=" + units[index]}
+	for _, file := range before {
+		arguments = append(arguments, "-base="+file)
+	}
+	arguments = append(arguments, os.Args[0], profile)
+	out, err := exec.Command("go", arguments...).Output()
 	if err != nil {
 		b.Fatal(err)
 	}
-	shares, all := make(map[string]float64), 0.0
+	sums := make(map[string]float64)
 	for _, stack := range regexp.MustCompile(`-+\+-+\n`).Split(string(out), -1)[1:] {
-		fields := strings.Fields(stack)
-		if len(fields) == 0 {
+		amount := sampled.FindStringSubmatch(stack)
+		if amount == nil {
 			continue
 		}
-		spent, err := time.ParseDuration(fields[0])
+		value, err := strconv.ParseFloat(amount[1], 64)
 		if err != nil {
-			continue
+			b.Fatalf("%s of %s: %v", index, profile, err)
 		}
 		for _, stage := range stages {
 			if stage.stack.MatchString(stack) {
-				shares[stage.name] += spent.Seconds()
+				sums[stage.name] += value
 				break
 			}
 		}
-		all += spent.Seconds()
 	}
-	for name := range shares {
-		shares[name] /= all
+	return sums
+}
+
+// units of the sample indexes.
+var units = map[string]string{"cpu": "s", "alloc_objects": "", "alloc_space": "B"}
+
+// sampled finds the number that a stack begins with; labels may come before.
+var sampled = regexp.MustCompile(`(?m)^ *(-?[0-9.]+)(?:s|B)? {3,}\S`)
+
+// shares divides by the sum.
+func shares(sums map[string]float64) map[string]float64 {
+	all := 0.0
+	for _, value := range sums {
+		all += value
 	}
-	return shares
+	for name := range sums {
+		sums[name] /= all
+	}
+	return sums
 }

@@ -21,13 +21,14 @@ import (
 //
 //	go test -run '^$' -bench Stages -benchtime 1x ./internal/e2e
 //
-// A CPU profile of the server, of the same time, divides it by stage; with
-// STARLING_PROFILE=DIR it stays in DIR/cpu.
+// Profiles of the server, of the same time, divide them by stage; with
+// STARLING_PROFILE=DIR they stay in DIR.
 func BenchmarkStages(b *testing.B) { eachReader(b, benchmarkStages) }
 
 func benchmarkStages(b *testing.B, reader string) {
 	const profiles = "127.0.0.1:18473"
 	const measured = 15
+	b.Setenv(allocationsVariable, "8192")
 	for b.Loop() {
 		process, address := startAlone(b, reader, "debug_listen="+profiles)
 		latency := crowd.NewLatency(15 * time.Millisecond)
@@ -53,10 +54,10 @@ func benchmarkStages(b *testing.B, reader string) {
 		if dir == "" {
 			dir = b.TempDir()
 		}
-		profile := fetch(b, "http://"+profiles+"/debug/pprof/profile?seconds="+strconv.Itoa(measured))
-		if err := os.WriteFile(filepath.Join(dir, "cpu"), []byte(profile), 0o644); err != nil {
-			b.Fatal(err)
-		}
+		// What was allocated is counted up to a collection.
+		keep(b, profiles, "heap?gc=1", filepath.Join(dir, "allocs.before"))
+		keep(b, profiles, "profile?seconds="+strconv.Itoa(measured), filepath.Join(dir, "cpu"))
+		keep(b, profiles, "heap?gc=1", filepath.Join(dir, "allocs"))
 		used := float64(cpuTicks(b, process.Pid)-cpu) * 10_000 // microseconds
 		after := fetch(b, "http://"+address+"/metrics")
 		figures := latency.Figures()
@@ -71,11 +72,25 @@ func benchmarkStages(b *testing.B, reader string) {
 		b.ReportMetric(each("go_memstats_mallocs_total"), "allocs/action")
 		b.ReportMetric(each("go_memstats_alloc_bytes_total"), "B/action")
 		b.ReportMetric(0, "ns/op")
-		for name, share := range byStage(b, filepath.Join(dir, "cpu")) {
+		for name, share := range shares(byStage(b, filepath.Join(dir, "cpu"), "cpu")) {
 			b.ReportMetric(share*used/actions, name+"-us/action")
+		}
+		for name, objects := range byStage(b, filepath.Join(dir, "allocs"), "alloc_objects", filepath.Join(dir, "allocs.before")) {
+			b.ReportMetric(objects/actions, name+"-allocs/action")
+		}
+		for name, bytes := range byStage(b, filepath.Join(dir, "allocs"), "alloc_space", filepath.Join(dir, "allocs.before")) {
+			b.ReportMetric(bytes/actions, name+"-B/action")
 		}
 		_ = process.Kill()
 		_, _ = process.Wait()
+	}
+}
+
+// keep writes a profile of the server to a file.
+func keep(b *testing.B, profiles, name, file string) {
+	b.Helper()
+	if err := os.WriteFile(file, []byte(fetch(b, "http://"+profiles+"/debug/pprof/"+name)), 0o644); err != nil {
+		b.Fatal(err)
 	}
 }
 
