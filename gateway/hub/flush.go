@@ -197,7 +197,9 @@ func (h *Hub) given(m mark, now time.Time) {
 func (h *Hub) observe(f *frame, now time.Time) {
 	for _, arrived := range f.arrivals {
 		if !arrived.IsZero() {
-			h.metrics.Latency.observe(now.Sub(arrived))
+			age := now.Sub(arrived)
+			h.metrics.Latency.observe(age)
+			h.pace.left(age)
 		}
 	}
 }

@@ -14,12 +14,15 @@ type pace struct {
 	each    time.Duration // that one flush takes, smoothed
 	busy    float64       // share of the time spent on flushes, smoothed
 	late    float64       // nanoseconds by which flushes came after they were due, smoothed
+	caution time.Duration // more to be kept, because too many updates left old
 
 	// Since the last tick.
 	last    time.Time
 	spent   time.Duration
 	behind  time.Duration
 	flushes int
+	updates int
+	old     int // of the updates
 }
 
 // Shares of the time that a hub spends on flushes.
@@ -43,6 +46,33 @@ func (p *pace) worked(flushes int, took, late time.Duration) {
 	p.behind += time.Duration(flushes) * max(0, late)
 }
 
+// left notes how old an update was when it was handed to a socket.
+func (p *pace) left(age time.Duration) {
+	p.updates++
+	if age > p.deadline*3/4 {
+		p.old++
+	}
+}
+
+// enoughUpdates is how many tell something.
+const enoughUpdates = 20
+
+// learn keeps more of the deadline while more than 1 % of updates are three
+// learn keeps more of the deadline while more than 1 % of updates are three
+// quarters of it old when they leave, and dares less and less of that later:
+// additive increase, multiplicative decrease (Chiu and Jain, 1989).
+func (p *pace) learn() {
+	if p.updates < enoughUpdates {
+		return
+	}
+	if p.old*100 > p.updates {
+		p.caution = min(p.caution+p.deadline/15, p.deadline/2)
+	} else {
+		p.caution -= p.caution / 16
+	}
+	p.updates, p.old = 0, 0
+}
+
 // tick renews the estimates; some times a second.
 func (p *pace) tick(now time.Time) {
 	if elapsed := now.Sub(p.last); !p.last.IsZero() && elapsed > 0 {
@@ -53,9 +83,10 @@ func (p *pace) tick(now time.Time) {
 		p.late += (float64(p.behind)/float64(p.flushes) - p.late) / 4
 	}
 	p.last, p.spent, p.behind, p.flushes = now, 0, 0, 0
+	p.learn()
 	// Part of the deadline is for the way to the gateway, the write, and the
 	// way to the client; where flushes come late, so much more.
-	p.reserve = min(reserved(p.deadline)+time.Duration(2*p.late), p.deadline*3/4)
+	p.reserve = min(reserved(p.deadline)+time.Duration(2*p.late)+p.caution, p.deadline*3/4)
 	p.wait = p.waitAt(p.busy)
 }
 

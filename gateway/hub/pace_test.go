@@ -52,6 +52,38 @@ func TestAHubWhoseFlushesComeLateKeepsMoreOfTheDeadline(t *testing.T) {
 	}
 }
 
+// Where updates leave old, whatever the reason, the hub waits less within a
+// quarter of a second, and more again once they do not.
+func TestAHubWhoseUpdatesLeaveOldWaitsLess(t *testing.T) {
+	p, now := after(4*time.Millisecond, 0.5, 0)
+	usual := p.reserve
+	run := func(ticks int, age time.Duration) {
+		for range ticks {
+			for i := range 100 {
+				if i < 3 {
+					p.left(age)
+				} else {
+					p.left(5 * time.Millisecond)
+				}
+			}
+			now = now.Add(50 * time.Millisecond)
+			p.tick(now)
+		}
+	}
+	run(5, 12*time.Millisecond)
+	if p.reserve < usual+4*time.Millisecond {
+		t.Errorf("with 3 %% of updates old it keeps %v, usually %v", p.reserve, usual)
+	}
+	run(200, 12*time.Millisecond)
+	if p.reserve > testDeadline*3/4 {
+		t.Errorf("it keeps %v of %v", p.reserve, testDeadline)
+	}
+	run(60, 8*time.Millisecond)
+	if p.reserve > usual+time.Millisecond {
+		t.Errorf("three seconds after it keeps %v, usually %v", p.reserve, usual)
+	}
+}
+
 func TestWithoutAShareNothingWaits(t *testing.T) {
 	if p, _ := after(0, 0.5, 0); p.wait != 0 {
 		t.Errorf("waits %v although the share is 0", p.wait)
