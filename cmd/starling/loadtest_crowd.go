@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,6 +71,15 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.why }
 
+// interrupted makes an end by a signal one without success: there is no result.
+func interrupted(err error) error {
+	const status = 128 + int(syscall.SIGINT)
+	if errors.Is(err, context.Canceled) {
+		return &statusError{status, "interrupted: there is no result"}
+	}
+	return err
+}
+
 // share is a share of 1, given as "1%" or "0.01".
 type share float64
 
@@ -105,7 +115,7 @@ Exit status 3 when more was missed than --max-miss allows.`,
   starling loadtest crowd --target wss://play.example.org --token-file tokens.ndjson --scenario my-event.toml --report out`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.run(cmd.Context(), cmd.OutOrStdout())
+			return interrupted(o.run(cmd.Context(), cmd.OutOrStdout()))
 		},
 	}
 	o.commonFlags(cmd)

@@ -40,7 +40,7 @@ for each neighbour: moves become calls of the function work).`,
   starling loadtest sweep --self --store redis --over owners --values 1,2,4 --seeds 3 --json sweep.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.run(cmd.Context(), cmd.OutOrStdout())
+			return interrupted(o.run(cmd.Context(), cmd.OutOrStdout()))
 		},
 	}
 	o.commonFlags(cmd)
