@@ -248,11 +248,25 @@ func TestCutLinks(t *testing.T) {
 	}
 	close(stop)
 	<-done
-	last := sent[len(sent)-1]
-	b.await(t, "the last one", func() bool {
-		s := b.streams[len(b.streams)-1]
-		return len(s) > 0 && s[len(s)-1] == last
-	})
+	// A busy machine may look like a silent peer: the link that has the last one
+	// may be cut, too. So there is another last one from time to time.
+	again, late := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
+	defer again.Stop()
+	for arrived := false; !arrived; {
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatal("the last one never came")
+		}
+		last := sent[len(sent)-1]
+		b.event(func() {
+			s := b.streams[len(b.streams)-1]
+			arrived = len(s) > 0 && s[len(s)-1] == last
+		})
+		if !arrived && a.Link("b").Send(KindParcelAck, number(last+1)) == nil {
+			sent = append(sent, last+1)
+		}
+	}
 	checkStreams(t, sent, b.streams)
 }
 
