@@ -58,7 +58,6 @@ func (p *pace) left(age time.Duration) {
 const enoughUpdates = 20
 
 // learn keeps more of the deadline while more than 1 % of updates are three
-// learn keeps more of the deadline while more than 1 % of updates are three
 // quarters of it old when they leave, and dares less and less of that later:
 // additive increase, multiplicative decrease (Chiu and Jain, 1989).
 func (p *pace) learn() {
