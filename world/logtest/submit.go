@@ -10,7 +10,9 @@ import (
 	"github.com/starling-vr/starling/world"
 )
 
-// submitting is a log whose appends go through Submit.
+// Submitting gives the log with appends that go through Submit.
+func Submitting(log world.Appender) world.Log { return submitting{log} }
+
 type submitting struct{ world.Log }
 
 // Append implements world.Log.

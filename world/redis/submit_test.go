@@ -1,0 +1,89 @@
+package redis_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/starling-vr/starling/internal/redisproc"
+	"github.com/starling-vr/starling/internal/redistest"
+	"github.com/starling-vr/starling/world"
+	"github.com/starling-vr/starling/world/logtest"
+)
+
+// A submitted append ends whatever becomes of the node, and says truly what is
+// known of it; those that come after the fault go over a new connection.
+func TestSubmittedAppendsOutliveTheirConnection(t *testing.T) {
+	for name, fault := range map[string]struct{ begin, end func(*redisproc.Server) error }{
+		"killed": {(*redisproc.Server).Kill, func(s *redisproc.Server) error { return s.Restart(t.Context()) }},
+		"paused": {(*redisproc.Server).Pause, (*redisproc.Server).Continue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, redisproc.Options{AppendOnly: true})
+			c := config(world.DurabilityDisk, server.Address())
+			c.Timeout = 500 * time.Millisecond
+			log := logtest.Submitting(open(t, c))
+			acknowledged, err := whileAppending(t, log, claim(t, log, 7, 0), func() error { return fault.begin(server) })
+			wantUnavailable(t, err)
+			if err := fault.end(server); err != nil {
+				t.Fatal(err)
+			}
+			found := eventually(t, log)
+			if found.Sequence < acknowledged.Sequence || found.Sequence > acknowledged.Sequence+1 {
+				t.Fatalf("tail at %d after %d was acknowledged", found.Sequence, acknowledged.Sequence)
+			}
+			wantAll(t, log, found.Sequence)
+			tail := found.Tail
+			for ctx := redistest.Context(t); ; { // the first ones may meet what is left of the fault
+				_, err := log.Append(ctx, shard, tail, []byte("and on"))
+				if err == nil {
+					return
+				}
+				var foreign *world.ForeignTailError
+				switch {
+				case ctx.Err() != nil:
+					t.Fatal(err)
+				case errors.As(err, &foreign):
+					tail = foreign.Found.Tail // one that was not acknowledged came through
+				default:
+					wantUnavailable(t, err)
+					tail = eventually(t, log).Tail
+				}
+			}
+		})
+	}
+}
+
+// A node that lost its functions gets them again, and the append goes through.
+func TestSubmittedAppendsLoadFunctionsAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redisproc.Options{})
+	log := logtest.Submitting(open(t, config(world.DurabilityMemory, server.Address())))
+	tail := claim(t, log, 7, 0)
+	client := server.Client()
+	defer func() { _ = client.Close() }()
+	if err := client.FunctionFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(redistest.Context(t), shard, tail, []byte("after the flush")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Nodes that want a password get it before the first append.
+func TestSubmittedAppendsLogIn(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redisproc.Options{})
+	client := server.Client()
+	defer func() { _ = client.Close() }()
+	if err := client.ConfigSet(t.Context(), "requirepass", "open sesame").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := config(world.DurabilityMemory, server.Address())
+	c.Password = "open sesame"
+	log := logtest.Submitting(open(t, c))
+	if _, err := log.Append(redistest.Context(t), shard, claim(t, log, 7, 0), []byte("let in")); err != nil {
+		t.Fatal(err)
+	}
+}
