@@ -37,6 +37,7 @@ type Result struct {
 	MissRate       float64
 	ActionMissRate float64
 	Latency        *report.Histogram // microseconds, of received deliveries
+	Commit         *report.Histogram // microseconds, from sealing a batch to its commit
 
 	// Shares of the cores in use; with Together all of one machine.
 	GatewayBusy, OwnerBusy, StoreBusy, GeneratorBusy float64
@@ -112,7 +113,7 @@ func Simulate(setup Setup) (*Result, error) {
 		random: rand.New(rand.NewPCG(setup.Seed, 0x706c616e)), wake: us(setup.Costs.WakeUS),
 		shards: make(map[world.ShardID]*shard),
 	}
-	m.result.Latency = report.NewHistogram()
+	m.result.Latency, m.result.Commit = report.NewHistogram(), report.NewHistogram()
 	m.build()
 	m.after(0, m.feed)
 	m.run(setup.Warmup)

@@ -196,11 +196,14 @@ func (s *shard) seal() {
 	if m.measuring && !batch[0].stranger {
 		m.commits++
 	}
-	half := o.cost(m.costs.Owner.CommitUS / 2)
+	half, sealed := o.cost(m.costs.Owner.CommitUS/2), m.now
 	m.after(m.wake, func() {
 		o.machine.work(half, func() {
 			s.store.take(len(batch), func() {
 				m.after(m.wake, func() {
+					if m.measuring {
+						m.result.Commit.RecordDuration(m.now - sealed)
+					}
 					o.machine.work(half, func() {
 						o.publish(batch)
 						s.inFlight = false
