@@ -13,13 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/starling-vr/starling/internal/child"
 )
 
 // ErrNoRedis: there is no redis-server on this machine.
@@ -53,9 +54,9 @@ type Server struct {
 	ownDir  bool
 
 	mu     sync.Mutex
-	cmd    *exec.Cmd
+	child  *child.Process // nil: it was ended
+	last   *child.Process // that was started
 	output bytes.Buffer
-	exited chan struct{}
 }
 
 // Start starts a server and waits until it answers.
@@ -129,10 +130,10 @@ func (s *Server) Dir() string { return s.options.Dir }
 func (s *Server) PID() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cmd == nil {
+	if s.child == nil {
 		return 0
 	}
-	return s.cmd.Process.Pid
+	return s.child.PID()
 }
 
 // Restart starts the server, again on the same data and port, and waits until
@@ -171,7 +172,7 @@ func (s *Server) answers() bool {
 func (s *Server) launch() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cmd != nil {
+	if s.child != nil {
 		return errors.New("redis-server runs already")
 	}
 	s.output.Reset()
@@ -179,25 +180,11 @@ func (s *Server) launch() error {
 	output := &lockedWriter{mu: &s.mu, to: &s.output}
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Dir = s.options.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	exited := make(chan struct{})
-	started := make(chan error)
-	// The parent-death signal follows the thread that started the process, so
-	// that thread lives as long as the process does.
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-		close(exited)
-	}()
-	if err := <-started; err != nil {
+	started, err := child.Start(cmd)
+	if err != nil {
 		return err
 	}
-	s.cmd, s.exited = cmd, exited
+	s.child, s.last = started, started
 	return nil
 }
 
@@ -230,7 +217,7 @@ func (s *Server) arguments() []string {
 func (s *Server) Exited() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.exited
+	return s.last.Exited()
 }
 
 // Output is what the server printed since it was started last.
@@ -248,18 +235,13 @@ func (s *Server) Stop() error { return s.end(syscall.SIGTERM) }
 
 func (s *Server) end(signal syscall.Signal) error {
 	s.mu.Lock()
-	cmd, exited := s.cmd, s.exited
-	s.cmd = nil
+	running := s.child
+	s.child = nil
 	s.mu.Unlock()
-	if cmd == nil {
+	if running == nil {
 		return nil
 	}
-	err := cmd.Process.Signal(signal)
-	if errors.Is(err, os.ErrProcessDone) {
-		err = nil
-	}
-	<-exited
-	return err
+	return running.End(signal)
 }
 
 // Pause stops the process without ending it (SIGSTOP): connections stay open
@@ -272,10 +254,10 @@ func (s *Server) Continue() error { return s.signal(syscall.SIGCONT) }
 func (s *Server) signal(signal syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cmd == nil {
+	if s.child == nil {
 		return errors.New("redis-server does not run")
 	}
-	return s.cmd.Process.Signal(signal)
+	return s.child.Signal(signal)
 }
 
 // Client makes a client of this one server, without retries.

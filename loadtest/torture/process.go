@@ -10,12 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/starling-vr/starling/internal/child"
 )
 
 // Process is one `starling serve`. It is ended with the process that started
@@ -29,10 +30,9 @@ type Process struct {
 	arguments []string
 	logs      string // file that all its runs write to
 
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	exited chan struct{}
-	status error // how the last run ended, once exited is closed
+	mu    sync.Mutex
+	child *child.Process // nil: it was ended
+	last  *child.Process // that was started
 }
 
 // Start starts the process, again on the same addresses, and waits until it is
@@ -44,7 +44,7 @@ func (p *Process) Start(ctx context.Context) error {
 	return poll(ctx, p.Name+" to be ready", func() (bool, error) {
 		select {
 		case <-p.Exited():
-			return false, fmt.Errorf("%s ended: %w\n%s", p.Name, p.status, p.Tail(20))
+			return false, fmt.Errorf("%s ended: %w\n%s", p.Name, p.last.Status(), p.Tail(20))
 		default:
 		}
 		reply, err := get(ctx, "http://"+p.Listen+"/readyz")
@@ -59,7 +59,7 @@ func (p *Process) Start(ctx context.Context) error {
 func (p *Process) launch() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd != nil {
+	if p.child != nil {
 		return fmt.Errorf("%s runs already", p.Name)
 	}
 	logs, err := os.OpenFile(p.logs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -70,24 +70,11 @@ func (p *Process) launch() error {
 	cmd := exec.Command(p.binary, p.arguments...)
 	cmd.Stdout, cmd.Stderr = logs, logs
 	cmd.Dir = filepath.Dir(p.logs)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	exited, started := make(chan struct{}), make(chan error)
-	// The parent-death signal follows the thread that started the process, so
-	// that thread lives as long as the process does.
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.status = cmd.Wait()
-		}
-		close(exited)
-	}()
-	if err := <-started; err != nil {
+	started, err := child.Start(cmd)
+	if err != nil {
 		return err
 	}
-	p.cmd, p.exited = cmd, exited
+	p.child, p.last = started, started
 	return nil
 }
 
@@ -95,59 +82,52 @@ func (p *Process) launch() error {
 func (p *Process) Exited() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.exited
+	return p.last.Exited()
 }
 
 // Running says whether it was started and neither killed nor terminated since.
 func (p *Process) Running() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cmd != nil
+	return p.child != nil
 }
 
 // Kill ends it at once (SIGKILL) and waits until it is gone.
 func (p *Process) Kill() error {
-	cmd, exited := p.take()
-	if cmd == nil {
-		return nil
+	if running := p.take(); running != nil {
+		return running.End(syscall.SIGKILL)
 	}
-	err := cmd.Process.Signal(syscall.SIGKILL)
-	<-exited
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // Terminate asks it to end (SIGTERM), waits until it is gone, and says so if it
 // did not end well.
 func (p *Process) Terminate(ctx context.Context) error {
-	cmd, exited := p.take()
-	if cmd == nil {
+	running := p.take()
+	if running == nil {
 		return nil
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := running.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	select {
-	case <-exited:
+	case <-running.Exited():
 	case <-ctx.Done():
-		_ = cmd.Process.Signal(syscall.SIGKILL)
-		<-exited
+		_ = running.End(syscall.SIGKILL)
 		return fmt.Errorf("%s did not stop when it was asked to: %w\n%s", p.Name, ctx.Err(), p.Tail(20))
 	}
-	if p.status != nil {
-		return fmt.Errorf("%s stopped badly: %w\n%s", p.Name, p.status, p.Tail(20))
+	if err := running.Status(); err != nil {
+		return fmt.Errorf("%s stopped badly: %w\n%s", p.Name, err, p.Tail(20))
 	}
 	return nil
 }
 
-func (p *Process) take() (*exec.Cmd, chan struct{}) {
+func (p *Process) take() *child.Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	cmd := p.cmd
-	p.cmd = nil
-	return cmd, p.exited
+	running := p.child
+	p.child = nil
+	return running
 }
 
 // Pause stops it without ending it (SIGSTOP).
@@ -159,10 +139,10 @@ func (p *Process) Continue() error { return p.signal(syscall.SIGCONT) }
 func (p *Process) signal(s syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd == nil {
+	if p.child == nil {
 		return fmt.Errorf("%s does not run", p.Name)
 	}
-	return p.cmd.Process.Signal(s)
+	return p.child.Signal(s)
 }
 
 // URL is its websocket endpoint, for gateways.
