@@ -171,7 +171,7 @@ func TestTooManyInFlight(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.MaxInFlight = 4 })
 	c, _ := r.join("ann")
 	swallow := make(chan struct{})
-	r.owner.onAct = swallowUntil(swallow)
+	r.owner.intercept(swallowUntil(swallow))
 	for n := range uint64(6) {
 		c.act(move(n+1, startLatitude, startLongitude))
 	}

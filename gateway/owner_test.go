@@ -29,7 +29,7 @@ type scriptedOwner struct {
 	detached      atomic.Int64
 	renewed       atomic.Int64
 
-	// onAct, if set, may swallow an action (true).
+	// onAct, if set by intercept, may swallow an action (true).
 	onAct func(from actions.Edge, act *clusterv1.RoutedAct) bool
 	// onControl likewise.
 	onControl func(from actions.Edge, control *clusterv1.Control) bool
@@ -93,8 +93,18 @@ func updateStep(u *starlingv1.Update) *starlingv1.Step {
 	return &starlingv1.Step{Is: &starlingv1.Step_Update{Update: u}}
 }
 
+// intercept sets onAct.
+func (o *scriptedOwner) intercept(onAct func(from actions.Edge, act *clusterv1.RoutedAct) bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.onAct = onAct
+}
+
 func (o *scriptedOwner) Act(from actions.Edge, act *clusterv1.RoutedAct) {
-	if o.onAct != nil && o.onAct(from, act) {
+	o.mu.Lock()
+	onAct := o.onAct
+	o.mu.Unlock()
+	if onAct != nil && onAct(from, act) {
 		return
 	}
 	o.mu.Lock()

@@ -111,13 +111,13 @@ func TestNotMineIsSentAgain(t *testing.T) {
 	r := newRig(t, nil)
 	c, _ := r.join("ann")
 	var refused atomic.Int64
-	r.owner.onAct = func(from actions.Edge, act *clusterv1.RoutedAct) bool {
+	r.owner.intercept(func(from actions.Edge, act *clusterv1.RoutedAct) bool {
 		if refused.Add(1) > 20 {
 			return false
 		}
 		from.NotMine(&clusterv1.NotMine{Shard: act.Shard, Session: act.Session, Number: act.Act.Number, Later: true})
 		return true
-	}
+	})
 	for n := range uint64(5) {
 		c.act(move(n+1, startLatitude, startLongitude))
 	}
@@ -135,7 +135,7 @@ func TestMovedTo(t *testing.T) {
 	c, _ := r.join("ann")
 	next := world.ShardID{Cell: 0x8700000000000ff}
 	var followed atomic.Int64
-	r.owner.onAct = func(from actions.Edge, act *clusterv1.RoutedAct) bool {
+	r.owner.intercept(func(from actions.Edge, act *clusterv1.RoutedAct) bool {
 		if world.ShardOf(act.Shard) == next {
 			followed.Add(1)
 			return false
@@ -143,7 +143,7 @@ func TestMovedTo(t *testing.T) {
 		from.Outcome(&clusterv1.RoutedOutcome{Session: act.Session, MovedTo: world.ShardMessage(next),
 			Outcome: &starlingv1.Outcome{Number: act.Act.Number, Code: starlingv1.Code_UNAVAILABLE}})
 		return true
-	}
+	})
 	for n := range uint64(3) {
 		c.act(move(n+1, startLatitude, startLongitude))
 	}
@@ -162,7 +162,7 @@ func TestUnavailableAfterTheBound(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.RouteTime, c.ResendAfter = 300*time.Millisecond, 100*time.Millisecond })
 	c, _ := r.join("ann")
 	back := make(chan struct{})
-	r.owner.onAct = swallowUntil(back)
+	r.owner.intercept(swallowUntil(back))
 	c.act(move(1, startLatitude, startLongitude))
 	if o := c.outcome(1); o.Code != starlingv1.Code_UNAVAILABLE || o.RetryAfterMs == 0 {
 		t.Errorf("outcome %v", o)
@@ -186,7 +186,7 @@ func TestRoutesChanged(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.RouteTime, c.ResendAfter = 30*time.Second, 20*time.Second })
 	c, _ := r.join("ann")
 	back := make(chan struct{})
-	r.owner.onAct = swallowUntil(back)
+	r.owner.intercept(swallowUntil(back))
 	c.act(move(1, startLatitude, startLongitude))
 	c.act(move(2, startLatitude, startLongitude))
 	eventually(t, "both are under way", func() bool {
