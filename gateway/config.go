@@ -40,7 +40,7 @@ type Config struct {
 	OpenTime    time.Duration `toml:"open_time" default:"8s" doc:"time for owners to open a session; then the connection is closed as UNREACHABLE"`
 	RenewEvery  time.Duration `toml:"renew_every" default:"2s" doc:"how often owners are told which sessions are present; far below resume_time"`
 
-	RefuseOverload bool `toml:"refuse_overload" default:"true" doc:"while more than 2 % of updates reach the sockets later than 80 % of deadline and this process takes 30 % of the processors' time or more, refuse actions over an equal share as BUSY, retryable"`
+	RefuseOverload bool `toml:"refuse_overload" default:"true" doc:"while more than 3 % of updates reach the sockets later than deadline and this process takes 30 % of the processors' time or more, refuse actions over an equal share as BUSY, retryable"`
 
 	DrainTime      time.Duration `toml:"drain_time" default:"10s" doc:"over how long a draining gateway sends its clients away"`
 	ReconnectAfter time.Duration `toml:"reconnect_after" default:"1s" doc:"base of the time that close reasons ask a client to wait; with jitter, up to twice this"`

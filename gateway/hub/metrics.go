@@ -103,17 +103,13 @@ func (l *Latency) observe(age time.Duration) {
 }
 
 // Counts gives how many updates were handed to sockets so far, and how many of
-// them were older than four fifths of the deadline.
-func (l *Latency) Counts() (all, old uint64) {
-	limit := l.deadline * 4 / 5
+// them were older than the deadline.
+func (l *Latency) Counts() (all, late uint64) {
+	late = l.misses.Load() // before the others: never more than all
 	for i := range l.counts {
-		n := l.counts[i].Load()
-		all += n
-		if i > 0 && latencyBounds[i-1] >= limit {
-			old += n
-		}
+		all += l.counts[i].Load()
 	}
-	return all, old
+	return all, late
 }
 
 // Describe implements prometheus.Collector.

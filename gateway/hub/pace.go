@@ -113,5 +113,4 @@ func (p *pace) due(now, arrived time.Time) time.Time {
 }
 
 // reserved is what is kept of the deadline where flushes come in time: 5 of 15 ms.
-// What leaves after 12 ms counts as a sign of overload already.
 func reserved(deadline time.Duration) time.Duration { return deadline / 3 }

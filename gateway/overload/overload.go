@@ -33,7 +33,7 @@ const (
 	// WindowTime is how often Tick is to be called.
 	WindowTime = 100 * time.Millisecond
 
-	tooMany  = 0.02 // share of old updates above which a window is congested
+	tooMany  = 0.03 // share of old updates above which a window is congested
 	collapse = 0.25 // and above which one window is enough
 	fewest   = 20   // updates that a window needs to be judged
 	patience = 2    // congested windows before the share falls

@@ -66,7 +66,7 @@ func (n *lane) advance() {
 		return
 	}
 	now := time.Now()
-	if rest := n.log.config.Interval - now.Sub(n.sent); rest > 0 {
+	if rest := n.sent.Add(n.log.config.Interval).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
 		n.armed = true
 		if n.timer == nil {
 			n.timer = time.AfterFunc(rest, n.due)

@@ -31,7 +31,7 @@ type Config struct {
 	// Interval is the least time from one round trip of submitted appends to the
 	// next of a node while they keep coming; the first after a pause is sent at
 	// once. What comes together shares the round trip, and at disk the sync.
-	// Default 4 ms. Negative means none.
+	// Default 2 ms. Negative means none.
 	Interval time.Duration
 	// Prefix stands before all keys. Default "starling".
 	Prefix string
@@ -50,7 +50,7 @@ func (c *Config) setDefaults() {
 		c.ReplicaTimeout = time.Second
 	}
 	if c.Interval == 0 {
-		c.Interval = 4 * time.Millisecond
+		c.Interval = 2 * time.Millisecond
 	}
 	if c.Prefix == "" {
 		c.Prefix = "starling"
