@@ -149,7 +149,10 @@ func (s *Shard) forget(now time.Time) {
 		}
 	}
 	for id, was := range s.ended {
-		if now.Sub(was.renewed) > keep {
+		if was.renewed.IsZero() { // before this load
+			was.renewed = now
+			s.ended[id] = was
+		} else if now.Sub(was.renewed) > keep {
 			delete(s.ended, id)
 		}
 	}

@@ -33,7 +33,9 @@ func (s *Shard) replay(b *clusterv1.Batch) {
 		delete(s.sessions, id)
 		if closed.GetWhy() == clusterv1.SessionClosed_MOVED {
 			s.forwarding[id] = forwarding{to: world.ShardOf(closed.GetForwardTo())}
+			continue
 		}
+		s.ended[id] = ended{why: closed.GetWhy()}
 	}
 	for _, d := range b.Delivered {
 		s.replayDelivered(d)

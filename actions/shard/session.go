@@ -39,7 +39,7 @@ type session struct {
 
 // ended is what is known of a session that ended here.
 type ended struct {
-	renewed time.Time
+	renewed time.Time // zero: before this load
 	why     clusterv1.SessionClosed_Why
 }
 
@@ -297,6 +297,10 @@ func (s *Shard) strangerActs(now time.Time, in *Act) {
 		s.movedTo(in, f)
 		return
 	}
+	if was, ok := s.ended[in.Session]; ok && was.why == clusterv1.SessionClosed_LEFT && in.Act.GetLeave() != nil {
+		s.leftAlready(in)
+		return
+	}
 	g := s.strangers[in.Session]
 	if g == nil {
 		g = &stranger{until: now.Add(s.limits.HeldFor)}
@@ -309,6 +313,15 @@ func (s *Shard) strangerActs(now time.Time, in *Act) {
 	s.strangeActs++
 	s.strangers[in.Session] = g
 	s.expiresAt(g.until)
+}
+
+// leftAlready answers who asks again to leave because the answer was lost: the
+// session, and what it remembered, ended with the first time.
+func (s *Shard) leftAlready(in *Act) {
+	s.soon(s.newest(), Tell{Gateway: in.Gateway, Arrived: in.Arrived, Outcome: &clusterv1.RoutedOutcome{
+		Session: uint64(in.Session), Outcome: &starlingv1.Outcome{Number: in.Act.GetNumber(), Code: starlingv1.Code_APPLIED, Repeated: true},
+	}})
+	s.sayEnded(in.Session, in.Gateway, clusterv1.SessionClosed_LEFT)
 }
 
 func (s *Shard) movedTo(in *Act, f forwarding) {
