@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # Those that run whole systems (servers, crowds, a browser) run one after
 # another: they need the machine's cores for themselves.
-whole='/(cmd/starling|internal/e2e|loadtest/.*|web/pagetest)$'
+whole='/(cmd/starling|internal/e2e|loadtest/torture|web/pagetest)$'
 packages=$(go list ./...)
 go test -race -timeout 9m $(echo "$packages" | grep -vE "$whole")
 go test -race -timeout 9m -p 1 $(echo "$packages" | grep -E "$whole")
