@@ -34,7 +34,6 @@ const (
 	WindowTime = 100 * time.Millisecond
 
 	tooMany  = 0.03 // share of old updates above which a window is congested
-	collapse = 0.25 // and above which one window is enough
 	fewest   = 20   // updates that a window needs to be judged
 	patience = 2    // congested windows before the share falls
 	drain    = 0.7  // of the congested share, until a window is clean
@@ -171,7 +170,7 @@ func (l *Limiter) Tick() {
 	l.measure(float64(in), float64(seen))
 	share := math.Float64frombits(l.share.Load())
 	switch {
-	case l.congested >= patience || l.congested > 0 && (collapsed(seen, late) || l.draining):
+	case l.congested >= patience || l.congested > 0 && l.draining:
 		share = l.fall(share, float64(in), float64(seen))
 	case share == 0 || l.clean == 0:
 	case l.draining:
@@ -192,8 +191,6 @@ func (l *Limiter) Tick() {
 	}
 	l.share.Store(math.Float64bits(share))
 }
-
-func collapsed(seen, late uint64) bool { return float64(late) > collapse*float64(seen) }
 
 // judge counts windows. One with next to nothing to see is a clean one: there
 // is no load.

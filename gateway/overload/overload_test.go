@@ -169,7 +169,7 @@ func TestAHiccupRefusesNothing(t *testing.T) {
 	l := overload.New(overload.Config{Ages: func() (uint64, uint64) { return all, old }})
 	var s overload.Sender
 	l.Admit(&s, 1, time.Unix(1, 0))
-	for _, late := range []uint64{0, 20, 0, 20, 0} {
+	for _, late := range []uint64{0, 20, 0, 100, 0} {
 		all, old = all+100, old+late
 		l.Tick()
 	}
