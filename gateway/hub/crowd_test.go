@@ -144,7 +144,7 @@ func (w *town) event(actor uint64, cell world.Cell) *starlingv1.Step {
 
 // pass lets a tick of time go by.
 func (w *town) pass() {
-	time.Sleep(tickEvery)
+	<-time.After(tickEvery)
 	w.ticks++
 	for _, h := range w.hubs.hubs {
 		h.tick(w.ticks, time.Now())
@@ -160,7 +160,7 @@ func (w *town) settle() {
 		for _, h := range w.hubs.hubs {
 			if h.wheel.entries > 0 {
 				again = true
-				time.Sleep(h.wheel.grain)
+				<-time.After(h.wheel.grain)
 			}
 		}
 	}

@@ -153,7 +153,7 @@ func TestRulesOfTheSource(t *testing.T) {
 	unfinished := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
 	source(t, func(path, text string) {
 		if strings.HasSuffix(path, "_test.go") {
-			if strings.Contains(text, "time."+"Sleep(") && !strings.Contains(text, `"testing/synctest"`) {
+			if strings.Contains(text, "time."+"Sleep(") {
 				t.Errorf("%s sleeps: wait for a condition, or use testing/synctest", path)
 			}
 			if regexp.MustCompile(`\bt\.Skip`).MatchString(text) && !strings.Contains(path, "internal/lint") {
