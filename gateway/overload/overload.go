@@ -107,14 +107,6 @@ func (l *Limiter) Share() float64 {
 	return math.Inf(1)
 }
 
-// Refused is how many actions were refused so far.
-func (l *Limiter) Refused() (n uint64) {
-	for i := range l.stripes {
-		n += l.stripes[i].refused.Load()
-	}
-	return n
-}
-
 // Admit says whether the sender may act now; if not, when it may, from now.
 // which spreads the counters: any number that stays with the sender.
 func (l *Limiter) Admit(s *Sender, which uint64, now time.Time) (after time.Duration, ok bool) {
