@@ -286,8 +286,11 @@ func (c *connection) begin(e *entry, s *session, reply *clusterv1.ControlReply) 
 		client.Outcome(out)
 	}
 	s.early, s.begun = nil, true
-	over, cell := s.over, s.cell
+	over, cell, end := s.over, s.cell, s.ending
 	s.mu.Unlock()
+	if end != nil {
+		end()
+	}
 	if cell != 0 && cell != world.Cell(attached.Cell) {
 		client.Moved(cell)
 	}

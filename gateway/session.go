@@ -37,6 +37,7 @@ type session struct {
 	pause   time.Duration
 	begun   bool                  // Welcome is on its way
 	early   []*starlingv1.Outcome // came before that
+	ending  func()                // likewise: closes the connection once those are told
 	cell    world.Cell            // where the avatar was last told to be
 	told    uint64                // highest number whose outcome came
 	moves   uint32                // hand-overs of the session, as far as is known
@@ -314,11 +315,15 @@ func (s *session) ended(why clusterv1.SessionClosed_Why) {
 	if why == clusterv1.SessionClosed_MOVED {
 		return
 	}
+	code, reason := ending(why)
+	end := func() { s.connection.close(code, reason) }
 	s.mu.Lock()
 	s.over = true
+	if len(s.early) > 0 {
+		s.ending, end = end, func() {}
+	}
 	s.mu.Unlock()
-	code, reason := ending(why)
-	s.connection.close(code, reason)
+	end()
 }
 
 // routeChanged: the shard may have another owner.

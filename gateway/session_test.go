@@ -342,3 +342,30 @@ func cellAt(latitude float64) world.Cell {
 	}
 	return cell
 }
+
+// A session that ends while its connection is being opened: what was said before
+// that is told, then why it ends.
+func TestEndsWhileOpening(t *testing.T) {
+	r := newRig(t, nil)
+	r.owner.onControl = func(from actions.Edge, in *clusterv1.Control) bool {
+		attach, ok := in.Kind.(*clusterv1.Control_Attach)
+		if !ok {
+			return false
+		}
+		r.owner.mu.Lock()
+		defer r.owner.mu.Unlock()
+		reply := &clusterv1.ControlReply{Request: in.Request, Code: starlingv1.Code_APPLIED}
+		r.owner.attach(from, world.ShardOf(in.Shard), attach.Attach, reply)
+		from.ControlReply(reply)
+		session := attach.Attach.Session
+		from.Outcome(&clusterv1.RoutedOutcome{Session: session, Outcome: &starlingv1.Outcome{Number: 1, Code: starlingv1.Code_APPLIED}})
+		r.owner.end(session, clusterv1.SessionClosed_LEFT)
+		return true
+	}
+	c := r.dial(false)
+	c.greet(r.hello("ann"))
+	if o := c.outcome(1); o.Code != starlingv1.Code_APPLIED {
+		t.Errorf("outcome: %v", o)
+	}
+	c.wantClosed(starlingv1.CloseCode_LEFT_WORLD)
+}

@@ -227,6 +227,7 @@ func (h *Hub) slowReader(c *Client, why string) {
 
 func (h *Hub) closeClient(c *Client, code starlingv1.CloseCode, reason string) {
 	if !c.full {
+		h.endWait(c) // the welcome comes before the last words
 		c.queued = true
 		h.flush(c, time.Now())
 	}

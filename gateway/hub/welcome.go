@@ -27,9 +27,14 @@ func (h *Hub) awaitsCell(c *Client, now time.Time) bool {
 	if (w == nil || w.cell.reader.State() != pubsub.CellLive) && now.Before(h.opening[c]) {
 		return true
 	}
+	h.endWait(c)
+	return false
+}
+
+// endWait lets the welcome go, whatever it waits for.
+func (h *Hub) endWait(c *Client) {
 	c.opening = false
 	delete(h.opening, c)
-	return false
 }
 
 // welcomeLate sends the welcomes that have waited long enough.
