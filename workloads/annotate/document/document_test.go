@@ -1,0 +1,132 @@
+package document
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestDescribe(t *testing.T) {
+	for _, c := range []struct {
+		word  string
+		shape Shape
+	}{
+		{"dog", Lower}, {"Dog", Title}, {"I", Title}, {"NATO", Capitals}, {"U.S.", Capitals}, {"McDonald", Mixed},
+		{"42", Number}, {"1,000.5", Number}, {"...", Mark}, {"B2B", Alphanumeric}, {"well-known", Hyphened},
+		{"café", Lower}, {"—", Mark}, {"n’t", Mixed}, {"n't", Mixed},
+	} {
+		var d Document
+		d.AppendWords([]string{c.word})
+		if got := d.Tokens[0].Shape; got != c.shape {
+			t.Errorf("%q has shape %d, want %d", c.word, got, c.shape)
+		}
+		if d.Tokens[0].Word != Hash([]byte(c.word)) {
+			t.Errorf("%q: Describe and Hash differ", c.word)
+		}
+	}
+	if Hash([]byte("It’s 1999")) != Hash([]byte("it's 2026")) {
+		t.Error("folding")
+	}
+	var d Document
+	d.AppendWords([]string{"Walking"})
+	if p, s := d.Tokens[0].Prefix, d.Tokens[0].Suffix; p != 'W'|'a'<<8|'l'<<16|'k'<<24 || s != 'g'|'n'<<8|'i'<<16|'k'<<24 {
+		t.Errorf("prefix %x suffix %x", p, s)
+	}
+}
+
+func TestEntityMarks(t *testing.T) {
+	for k := Person; k <= Miscellaneous; k++ {
+		if b := Begin(k); b.Kind() != k || !b.Begins() {
+			t.Errorf("begin %v", k)
+		}
+		if i := Inside(k); i.Kind() != k || i.Begins() {
+			t.Errorf("inside %v", k)
+		}
+	}
+	if EntityMark(0).Kind() != NoEntity || EntityMark(0).Begins() {
+		t.Error("outside")
+	}
+}
+
+func TestTags(t *testing.T) {
+	for i := 1; i < Tags; i++ {
+		if tag, ok := ParseTag(Tag(i).String()); !ok || tag != Tag(i) {
+			t.Errorf("tag %d %q", i, Tag(i))
+		}
+	}
+	if _, ok := ParseTag(""); ok {
+		t.Error("the empty name is no tag")
+	}
+}
+
+func TestTermsCountWords(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,2}|[A-Z][a-z]|’`), 0, 3000).Draw(t, "words")
+		var d Document
+		for range 2 {
+			d.Reset()
+			d.AppendWords(words)
+			if len(d.Tokens) != len(words) {
+				t.Fatalf("%d tokens of %d words", len(d.Tokens), len(words))
+			}
+			count := map[uint32]uint32{}
+			for _, w := range words {
+				count[HashString(w)]++
+			}
+			if len(d.Terms) != len(count) {
+				t.Fatalf("%d terms, want %d", len(d.Terms), len(count))
+			}
+			for i := range d.Tokens {
+				term := d.Terms[d.Tokens[i].Term]
+				if term.Word != d.Tokens[i].Word || term.Count != count[term.Word] || int(term.First) > i {
+					t.Fatalf("token %d: %+v", i, term)
+				}
+			}
+		}
+	})
+}
+
+func TestOriginOfDecodedText(t *testing.T) {
+	d := Document{Source: []byte("<p>AT&amp;T</p>x")}
+	text := append(d.Buffer(), "AT&T\n\nx"...)
+	d.AppendSegment(0, 3, 2, false)
+	d.AppendSegment(2, 5, 5, true)
+	d.AppendSegment(3, 10, 1, false)
+	d.AppendSegment(6, 15, 1, false)
+	d.SetText(text)
+	for _, c := range []struct{ start, end, from, to uint32 }{
+		{0, 4, 3, 11}, {0, 3, 3, 10}, {2, 3, 5, 10}, {3, 4, 10, 11}, {6, 7, 15, 16}, {0, 7, 3, 16}, {1, 2, 4, 5},
+	} {
+		if from, to := d.Origin(c.start, c.end); from != c.from || to != c.to {
+			t.Errorf("%d-%d comes from %d-%d, want %d-%d", c.start, c.end, from, to, c.from, c.to)
+		}
+	}
+}
+
+func TestWarmDocumentDoesNotAllocate(t *testing.T) {
+	words := []string{"The", "committee", "said", "it", "'s", "done", ".", "Café", "—", "42"}
+	var d Document
+	work := func() {
+		d.Reset()
+		for range 50 {
+			d.AppendWords(words)
+		}
+	}
+	work()
+	if n := testing.AllocsPerRun(20, work); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestPoolLetsGoOfGiants(t *testing.T) {
+	var p Pool
+	d := p.Get()
+	d.SetText(make([]byte, keepAtMost+1))
+	if d.Footprint() <= keepAtMost {
+		t.Error("footprint leaves out the text")
+	}
+	p.Put(d)
+	if got := p.Get(); got == d {
+		t.Error("the pool kept a giant")
+	}
+}

@@ -1,0 +1,95 @@
+package document
+
+// Term is a distinct word of a document (distinct by Hash).
+type Term struct {
+	Word  uint32
+	Count uint32
+	First uint32 // token
+	// Vocabulary is the word's number in the models' vocabulary, 0 if it has none.
+	// Who owns the vocabulary writes it, once a document.
+	Vocabulary uint32
+	// Stop says that the word says nothing about what a text is about.
+	Stop bool
+}
+
+// termTable finds a term by its word: open addressing, at most half full.
+type termTable struct{ slots []uint32 }
+
+func (t *termTable) reset() { clear(t.slots) }
+
+// AppendToken adds a token for the bytes from start to end of Text, which must come
+// after those of the last token, and describes it.
+func (d *Document) AppendToken(start, end int, flags Flags) {
+	d.Tokens = append(d.Tokens, Token{Start: uint32(start), End: uint32(end), Flags: flags})
+	i := len(d.Tokens) - 1
+	t := &d.Tokens[i]
+	t.Describe(d.Text[start:end])
+	t.Term = d.term(t.Word, uint32(i), t.Shape)
+}
+
+func (d *Document) term(word, token uint32, shape Shape) uint32 {
+	if 2*len(d.Terms) >= len(d.terms.slots) {
+		d.growTerms()
+	}
+	mask := uint32(len(d.terms.slots) - 1)
+	at := word * 0x9e3779b1 >> 7 & mask
+	for {
+		slot := d.terms.slots[at]
+		if slot == 0 {
+			break
+		}
+		if d.Terms[slot-1].Word == word {
+			d.Terms[slot-1].Count++
+			return slot - 1
+		}
+		at = (at + 1) & mask
+	}
+	d.Terms = append(d.Terms, Term{Word: word, Count: 1, First: token, Stop: shape == Mark || stopWord(word)})
+	d.terms.slots[at] = uint32(len(d.Terms))
+	return uint32(len(d.Terms) - 1)
+}
+
+func (d *Document) growTerms() {
+	size := max(1024, 2*len(d.terms.slots))
+	d.terms.slots = make([]uint32, size)
+	mask := uint32(size - 1)
+	for i := range d.Terms {
+		at := d.Terms[i].Word * 0x9e3779b1 >> 7 & mask
+		for d.terms.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		d.terms.slots[at] = uint32(i + 1)
+	}
+}
+
+// EndSentence makes a sentence of the tokens since the last one. Without new tokens
+// it does nothing.
+func (d *Document) EndSentence(paragraph bool) {
+	start := uint32(0)
+	if n := len(d.Sentences); n > 0 {
+		start = d.Sentences[n-1].End
+	}
+	if end := uint32(len(d.Tokens)); end > start {
+		d.Sentences = append(d.Sentences, Sentence{Start: start, End: end, Paragraph: paragraph})
+		d.Tokens[start].Flags |= SentenceStart
+	}
+}
+
+// AppendWords adds a sentence that is already divided into tokens, as the files that
+// models are trained from have it: words go into Text, with a space between them.
+// The document must have been Reset, and have no Source of its own.
+func (d *Document) AppendWords(words []string) {
+	for _, w := range words {
+		if w == "" {
+			continue
+		}
+		if len(d.buffer) > 0 {
+			d.buffer = append(d.buffer, ' ')
+		}
+		start := len(d.buffer)
+		d.buffer = append(d.buffer, w...)
+		d.Text = d.buffer
+		d.AppendToken(start, len(d.buffer), 0)
+	}
+	d.EndSentence(len(d.Sentences) == 0)
+}
