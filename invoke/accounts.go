@@ -44,6 +44,9 @@ type Account struct {
 	Class      Class
 	Contract   Contract
 	DeployedAt Instant
+	// PartOf names the function that keeps cores and memory for this one, as a graph
+	// does for those that run in it. The sums by class do not count it again.
+	PartOf string
 
 	Submitted uint64
 	// Guaranteed is how many were taken within the guarantee.
@@ -57,6 +60,9 @@ type Account struct {
 	// GuaranteedMisses is how many within the guarantee ended late or were
 	// refused as TooLate or OverAge; the contract's MissTarget is held against it.
 	GuaranteedMisses uint64
+	// Failures is how many of Invocations ended in an error or a panic, where the
+	// function's package tells.
+	Failures         uint64
 	Waiting, Running int
 
 	// QueueTime is from Submit to the start, RunTime from start to end.
@@ -77,7 +83,7 @@ type Usage struct {
 	Used float64
 	// ReservedMemory is the reserved memory x wall time, in GB x s.
 	ReservedMemory float64
-	// ReservedCores is Rate x RunTime x wall time, in core x s.
+	// ReservedCores is Rate x RunTime, or the cores kept, x wall time, in core x s.
 	ReservedCores float64
 }
 
@@ -170,6 +176,24 @@ func (p *Policy) account(item *Item) {
 
 // Accounts returns a copy of all accounts at instant now.
 func (p *Policy) Accounts(now Instant) *Accounts {
+	a := p.ownAccounts(now)
+	a.addReservations(p.reservations)
+	return a
+}
+
+// addReservations asks the packages of other shapes for their accounts.
+func (a *Accounts) addReservations(reservations []*Reservation) {
+	for _, r := range reservations {
+		account := r.account(a.At)
+		if account.PartOf == "" {
+			a.Classes[account.Class].addAccount(&account)
+		}
+		a.Functions = append(a.Functions, account)
+	}
+}
+
+// ownAccounts are those of the functions that run on the workers.
+func (p *Policy) ownAccounts(now Instant) *Accounts {
 	a := &Accounts{At: p.advance(now), Classes: p.retired}
 	for _, f := range p.functions {
 		account := f.account(a.At)
@@ -208,15 +232,19 @@ func (f *Function) account(now Instant) Account {
 
 const bytesPerGB = 1e9
 
+func gigabyteSeconds(bytes int64, d time.Duration) float64 {
+	return float64(bytes) / bytesPerGB * d.Seconds()
+}
+
 func (f *Function) used(ran time.Duration) float64 {
-	return float64(f.spec.Contract.Memory) / bytesPerGB * ran.Seconds()
+	return gigabyteSeconds(f.spec.Contract.Memory, ran)
 }
 
 func (f *Function) usage(now Instant) Usage {
-	wall := now.Sub(f.deployedAt).Seconds()
+	wall := now.Sub(f.deployedAt)
 	return Usage{
 		Used:           f.used(f.tally.runTime.sum),
-		ReservedMemory: float64(f.reservedMemory()) / bytesPerGB * wall,
-		ReservedCores:  f.reservedCores() * wall,
+		ReservedMemory: gigabyteSeconds(f.reservedMemory(), wall),
+		ReservedCores:  f.reservedCores() * wall.Seconds(),
 	}
 }

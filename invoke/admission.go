@@ -102,23 +102,54 @@ func sumCores(functions []*Function, include func(*Function) bool) *sum {
 // reserved (the utilisation test of Liu and Layland, 1973, for EDF).
 func (p *Policy) testCores(all []*Function) *Shortage {
 	used := sumCores(all, func(f *Function) bool { return f.spec.Contract.Rate > 0 })
-	limit := float64(p.config.Workers) * p.config.Reservable
+	used.addReserved(p.reservations)
+	limit := float64(p.config.Cores) * p.config.Reservable
 	if used.total <= limit {
 		return nil
 	}
-	return &Shortage{"cores", fmt.Sprintf("%v = %.3g cores > %.3g (%d workers x %.2g reservable)",
-		used, used.total, limit, p.config.Workers, p.config.Reservable)}
+	return &Shortage{"cores", fmt.Sprintf("%v = %.3g cores > %.3g (%d %s x %.2g reservable)",
+		used, used.total, limit, p.config.Cores, p.coresName(), p.config.Reservable)}
+}
+
+// coresName tells cores as workers where there is one for each.
+func (p *Policy) coresName() string {
+	if p.config.Cores == p.config.Workers {
+		return "workers"
+	}
+	return "cores"
+}
+
+// addReserved adds the cores that run elsewhere than on the workers.
+func (s *sum) addReserved(reservations []*Reservation) {
+	for _, r := range reservations {
+		if cores := r.Cores(); cores > 0 {
+			s.add(cores, "%s %.3g", r.reserve.Name, cores)
+		}
+	}
+}
+
+// left is how many of so many workers have a core to run on beside what is
+// reserved elsewhere, and how that is reckoned, "" if all have.
+func (p *Policy) left(workers int) (float64, string) {
+	var used sum
+	used.addReserved(p.reservations)
+	free := max(float64(p.config.Cores)-used.total, 0)
+	if free >= float64(workers) {
+		return float64(workers), ""
+	}
+	return free, fmt.Sprintf(", of which %.3g have a core: %d - %v", free, p.config.Cores, &used)
 }
 
 func (p *Policy) testLongWorkers(all []*Function) *Shortage {
 	used := sumCores(all, func(f *Function) bool { return f.long && f.spec.Contract.Rate > 0 })
-	limit := float64(p.longWorkers()) * p.config.Reservable
+	workers, left := p.left(p.longWorkers())
+	limit := workers * p.config.Reservable
 	if used.total <= limit {
 		return nil
 	}
 	return &Shortage{"long_workers", fmt.Sprintf(
-		"%v = %.3g cores > %.3g (%d of %d workers take runs longer than %v x %.2g reservable)",
-		used, used.total, limit, p.longWorkers(), p.config.Workers, p.config.LongRun, p.config.Reservable)}
+		"%v = %.3g cores > %.3g (%d of %d workers take runs longer than %v%s x %.2g reservable)",
+		used, used.total, limit, p.longWorkers(), p.config.Workers, p.config.LongRun, left, p.config.Reservable)}
 }
 
 func (p *Policy) testMemory(all []*Function) *Shortage {
@@ -129,6 +160,11 @@ func (p *Policy) testMemory(all []*Function) *Shortage {
 	for _, f := range all {
 		if f.spec.Contract.Memory > 0 {
 			used.add(float64(f.reservedMemory()), "%s %d B x %d workers", f.spec.Name, f.spec.Contract.Memory, p.workersFor(f))
+		}
+	}
+	for _, r := range p.reservations {
+		if memory := r.memory(); memory > 0 {
+			used.add(float64(memory), "%s %d B x %d", r.reserve.Name, r.reserve.Contract.Memory, r.reserve.Runs)
 		}
 	}
 	if int64(used.total) <= p.config.Memory {
@@ -175,18 +211,20 @@ func (p *Policy) testBurst(f *Function, all []*Function) *Shortage {
 	free := f.spec.Contract.Deadline - blocking
 	demand := burstDemand(f, all, func(*Function) bool { return true })
 	workers := p.config.Workers
-	if f.long && demand.total <= float64(workers)*free.Seconds() {
+	running, left := p.left(workers)
+	if f.long && demand.total <= running*free.Seconds() {
 		demand = burstDemand(f, all, func(g *Function) bool { return g.long })
 		workers = p.longWorkers()
+		running, left = p.left(workers)
 	}
-	supply := float64(workers) * free.Seconds()
+	supply := running * free.Seconds()
 	if demand.total <= supply {
 		return nil
 	}
 	return &Shortage{"burst", fmt.Sprintf(
-		"%s: due within %v after all bursts: %v = %v of work > %v (%d workers x (deadline %v - %s))",
+		"%s: due within %v after all bursts: %v = %v of work > %v (%d workers%s x (deadline %v - %s))",
 		f.spec.Name, f.spec.Contract.Deadline, demand, seconds(demand.total), seconds(supply),
-		workers, f.spec.Contract.Deadline, why)}
+		workers, left, f.spec.Contract.Deadline, why)}
 }
 
 // burstDemand is the work due by f's deadline if all bursts arrive together and

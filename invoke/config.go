@@ -23,7 +23,10 @@ type Config struct {
 	// most urgent again. Longer saves hand-offs, shorter answers urgent work
 	// sooner: it is part of the blocking in the admission test. Default 250 us.
 	Slice time.Duration
-	// Reservable is the share (0..1) of the workers' cores that guarantees may
+	// Cores is how many cores the workers share with reservations (see Reserve).
+	// Default: Workers.
+	Cores int
+	// Reservable is the share (0..1) of Cores that guarantees may
 	// take; the rest is for best effort and everything else in the process.
 	// Default 0.8.
 	Reservable float64
@@ -42,6 +45,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ShortWorkers == 0 {
 		c.ShortWorkers = c.Workers / 2
+	}
+	if c.Cores <= 0 {
+		c.Cores = c.Workers
 	}
 	c.ShortWorkers = min(max(c.ShortWorkers, 0), c.Workers-1)
 	if c.LongRun <= 0 {

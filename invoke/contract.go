@@ -1,6 +1,10 @@
 package invoke
 
-import "time"
+import (
+	"fmt"
+	"math"
+	"time"
+)
 
 // Contract is what a function is promised and what it promises. The zero value
 // is best effort: no guarantee, soft, learned run time.
@@ -24,6 +28,30 @@ type Contract struct {
 	RunTime time.Duration
 	// Memory is how many bytes one run holds.
 	Memory int64
+}
+
+// withDefaults fills in Burst.
+func (c Contract) withDefaults() Contract {
+	if c.Burst == 0 && c.Rate > 0 {
+		c.Burst = int(max(math.Ceil(c.Rate*c.Deadline.Seconds()), 1))
+	}
+	return c
+}
+
+// check finds what is wrong with the contract itself.
+func (c *Contract) check() []Shortage {
+	var found []Shortage
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			found = append(found, Shortage{"spec", fmt.Sprintf(format, args...)})
+		}
+	}
+	require(c.Rate >= 0 && !math.IsInf(c.Rate, 0), "Rate %v is not a finite number from 0", c.Rate)
+	require(c.Burst >= 0 && (c.Burst == 0 || c.Rate > 0), "Burst %d without Rate, or negative", c.Burst)
+	require(c.Deadline >= 0 && c.RunTime >= 0 && c.Memory >= 0, "Deadline, RunTime or Memory is negative")
+	require(c.Deadline > 0 || c.Rate == 0 && !c.Hard, "Rate or Hard without Deadline")
+	require(c.MissTarget >= 0 && c.MissTarget <= 1, "MissTarget %v is not within 0..1", c.MissTarget)
+	return found
 }
 
 // Bounds limit a function's queue. What does not fit is refused with a
@@ -52,13 +80,26 @@ const (
 	Unary Shape = iota
 	// Keyed invocations run one at a time per key, in arrival order.
 	Keyed
+	// Batched invocations run together, as many as their deadlines allow
+	// (package invoke/batched).
+	Batched
+	// Stream functions own a ring of records which they poll (package invoke/stream).
+	Stream
+	// Workflow functions are graphs of others with one deadline (package
+	// invoke/workflow).
+	Workflow
+
+	shapes
 )
 
+var shapeNames = [shapes]string{"unary", "keyed", "batched", "stream", "workflow"}
+
+// String returns the shape in lower case, as used for metric labels.
 func (s Shape) String() string {
-	if s == Keyed {
-		return "keyed"
+	if s >= shapes {
+		return fmt.Sprintf("shape_%d", uint8(s))
 	}
-	return "unary"
+	return shapeNames[s]
 }
 
 // Spec describes a function to deploy.
@@ -69,6 +110,9 @@ type Spec struct {
 	// Keys makes the function keyed: its invocations name a key of this set.
 	// Several functions may share a set; then they exclude each other per key.
 	Keys *Keys
+	// As is the shape that the account tells, for a package that makes functions of
+	// another shape out of those that run on the workers. Default: keyed or unary.
+	As Shape
 	// Queue bounds what may wait.
 	Queue Bounds
 	// Run executes an invocation on a worker. For a keyed function nothing else
@@ -83,7 +127,10 @@ type Spec struct {
 
 // Shape returns the shape that the spec asks for.
 func (s *Spec) Shape() Shape {
-	if s.Keys != nil {
+	switch {
+	case s.As != Unary:
+		return s.As
+	case s.Keys != nil:
 		return Keyed
 	}
 	return Unary

@@ -3,6 +3,7 @@ package invoke
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -21,7 +22,7 @@ func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
 	spec.setDefaults()
 	f := &Function{spec: spec, policy: p, deployedAt: now}
 	c := &f.spec.Contract
-	f.bucket = newTokenBucket(c.Rate, c.Burst, now)
+	f.bucket = NewTokenBucket(c.Rate, c.Burst, now)
 	f.reserve = c.reserve()
 	f.senders.seed = [2]uint64{p.random.Uint64(), p.random.Uint64()}
 	f.estimate.p99 = p.learned[spec.Name]
@@ -38,35 +39,38 @@ func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
 
 // checkSpec finds what is wrong with the spec itself.
 func (p *Policy) checkSpec(spec *Spec) []Shortage {
-	var found []Shortage
+	c := &spec.Contract
+	found := append(p.checkName(spec.Name), c.check()...)
 	require := func(ok bool, format string, args ...any) {
 		if !ok {
 			found = append(found, Shortage{"spec", fmt.Sprintf(format, args...)})
 		}
 	}
-	c := &spec.Contract
-	require(spec.Name != "", "Name is empty")
-	for _, f := range p.functions {
-		require(f.spec.Name != spec.Name, "Name is taken by a deployed function")
-	}
+	require(spec.As < shapes && spec.As != Keyed, "As %v is not a shape to tell", spec.As)
 	require(spec.Keys == nil || spec.Keys.policy == p, "Keys belong to another scheduler")
-	require(c.Rate >= 0 && !math.IsInf(c.Rate, 0), "Rate %v is not a finite number from 0", c.Rate)
-	require(c.Burst >= 0 && (c.Burst == 0 || c.Rate > 0), "Burst %d without Rate, or negative", c.Burst)
-	require(c.Deadline >= 0 && c.RunTime >= 0 && c.Memory >= 0, "Deadline, RunTime or Memory is negative")
-	require(c.Deadline > 0 || c.Rate == 0 && !c.Hard, "Rate or Hard without Deadline")
-	require(c.MissTarget >= 0 && c.MissTarget <= 1, "MissTarget %v is not within 0..1", c.MissTarget)
 	require(spec.Queue.Count >= 0 && spec.Queue.Excess >= 0 && spec.Queue.Age >= 0, "Queue bounds are negative")
 	require(spec.Queue.Count == 0 || spec.Queue.Count >= c.Burst, "Queue.Count %d is less than Burst %d", spec.Queue.Count, c.Burst)
 	return found
 }
 
+func (p *Policy) checkName(name string) []Shortage {
+	if name == "" {
+		return []Shortage{{"spec", "Name is empty"}}
+	}
+	taken := slices.ContainsFunc(p.functions, func(f *Function) bool { return f.spec.Name == name }) ||
+		slices.ContainsFunc(p.reservations, func(r *Reservation) bool { return r.reserve.Name == name })
+	if taken {
+		return []Shortage{{"spec", "Name is taken by a deployed function"}}
+	}
+	return nil
+}
+
 func (spec *Spec) setDefaults() {
 	c := &spec.Contract
-	if c.Burst == 0 && c.Rate > 0 {
-		c.Burst = int(max(math.Ceil(c.Rate*c.Deadline.Seconds()), 1))
-		if spec.Queue.Count > 0 {
-			c.Burst = min(c.Burst, spec.Queue.Count)
-		}
+	asked := c.Burst
+	*c = c.withDefaults()
+	if asked == 0 && spec.Queue.Count > 0 {
+		c.Burst = min(c.Burst, spec.Queue.Count)
 	}
 	if spec.Queue.Count == 0 {
 		spec.Queue.Count = max(defaultQueueCount, 4*c.reserve())

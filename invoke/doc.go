@@ -12,6 +12,27 @@
 // several invocations of a key in one run and calls KeyOptions.AfterRun when it
 // leaves the key.
 //
+// # Other shapes
+//
+// The packages below this one make functions of three more shapes, which share the
+// machine, the contracts and the accounts with those of the scheduler:
+//
+//   - invoke/batched: as many invocations at once as their deadlines allow, on a device;
+//   - invoke/stream: a poller that owns a ring of records;
+//   - invoke/workflow: a graph of functions with one deadline.
+//
+// This package imports none of them. What runs on the workers is deployed as any
+// function, with Spec.As naming the shape that accounts tell: it is admitted, queued and
+// metered like the rest. What runs elsewhere (a goroutine with its own thread, a
+// device) asks Scheduler.Reserve for cores and memory: it is refused with the arithmetic
+// if they cannot be kept beside all other contracts, it lowers what the workers
+// count on from then on, and Reserve.Account makes its account part of
+// Scheduler.Accounts, so of metrics, `starling functions` and the page of `dev`.
+// Functions that a graph runs fused reserve with PartOf: an account of their own, nothing
+// kept twice. Reservation.Release is their Undeploy. NewRefusal, TokenBucket and
+// Histogram are what such packages need to refuse, to tell what is within a
+// guarantee and to keep an account.
+//
 // # Order
 //
 // An arrival is within its function's guarantee if the contract's token bucket has

@@ -27,7 +27,7 @@ func (e *estimate) record(d time.Duration) bool {
 	}
 	e.p99, e.median, e.mean = e.recent.Quantile(0.99), e.recent.Quantile(0.5), e.recent.Mean()
 	if e.recent.count >= estimateWindow {
-		e.recent.halve()
+		e.recent.Halve()
 	}
 	return true
 }

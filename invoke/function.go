@@ -13,7 +13,7 @@ type Function struct {
 	deployedAt Instant
 	undeployed bool
 
-	bucket   tokenBucket
+	bucket   TokenBucket
 	overrun  time.Duration // run time beyond what was declared and paid for
 	reserve  int           // places of the queue that only guaranteed work may take
 	senders  senderCounts
@@ -86,7 +86,7 @@ func (f *Function) chargeOverrun(ran time.Duration) {
 	}
 	f.overrun = max(f.overrun+ran-declared, -seconds(f.reservedCores()))
 	if f.overrun > 0 {
-		f.bucket.charge(float64(f.overrun) / float64(declared))
+		f.bucket.Charge(float64(f.overrun) / float64(declared))
 		f.overrun = 0
 	}
 }

@@ -110,8 +110,8 @@ func (h *Histogram) HDR() *hdrhistogram.Histogram {
 	return out
 }
 
-// halve forgets half of everything, so that a quantile follows what is recent.
-func (h *Histogram) halve() {
+// Halve forgets half of everything, so that a quantile follows what is recent.
+func (h *Histogram) Halve() {
 	h.count = 0
 	for i := range h.counts {
 		h.counts[i] /= 2

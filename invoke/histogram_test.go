@@ -86,11 +86,11 @@ func TestTokenBucketHoldsItsRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate, burst := rapid.Float64Range(0.1, 1e5).Draw(t, "rate"), rapid.IntRange(1, 100).Draw(t, "burst")
 		start := Instant(time.Hour)
-		b, now, passed := newTokenBucket(rate, burst, start), start, 0
+		b, now, passed := NewTokenBucket(rate, burst, start), start, 0
 		for _, gap := range rapid.SliceOfN(rapid.Int64Range(0, 1e8), 1, 300).Draw(t, "gaps") {
 			now += Instant(gap)
-			if b.conforms(now) {
-				b.take()
+			if b.Conforms(now) {
+				b.Take()
 				passed++
 			}
 			if most := float64(burst) + rate*now.Sub(start).Seconds(); float64(passed) > most+0.001 {
@@ -100,10 +100,10 @@ func TestTokenBucketHoldsItsRate(t *testing.T) {
 		every := Instant(1e9/rate) + 1
 		now += every * Instant(burst)
 		for i := range 50 {
-			if now += every; !b.conforms(now) {
+			if now += every; !b.Conforms(now) {
 				t.Fatalf("number %d came at the rate and did not pass", i)
 			}
-			b.take()
+			b.Take()
 		}
 	})
 }

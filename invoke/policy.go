@@ -22,13 +22,14 @@ const maxItems = 256
 // handed to Finished; until then its key runs nowhere else. Instants handed in
 // should not decrease; one that does counts as the latest.
 type Policy struct {
-	config    Config
-	random    *rand.Rand
-	now       Instant
-	functions []*Function
-	keys      []*Keys
-	learned   map[string]time.Duration // p99 by name, of functions undeployed
-	retired   [classes]ClassAccount
+	config       Config
+	random       *rand.Rand
+	now          Instant
+	functions    []*Function
+	reservations []*Reservation // of functions that run elsewhere
+	keys         []*Keys
+	learned      map[string]time.Duration // p99 by name, of functions undeployed
+	retired      [classes]ClassAccount
 
 	ready       readySet
 	seq         uint64
@@ -108,7 +109,7 @@ func (p *Policy) Submit(now Instant, f *Function, inv *Invocation) *Refusal {
 		return p.refusal(f, reason, 0)
 	}
 	if guaranteed {
-		f.bucket.take()
+		f.bucket.Take()
 		f.tally.guaranteed++
 	}
 	p.seq++
@@ -141,7 +142,7 @@ func (p *Policy) admit(now Instant, f *Function, inv *Invocation) (guaranteed bo
 	case now > f.latestStart(inv):
 		return false, TooLate
 	}
-	guaranteed = f.bucket.conforms(now)
+	guaranteed = f.bucket.Conforms(now)
 	free := f.spec.Queue.Count - f.waiting
 	if !guaranteed {
 		free -= f.reserve
@@ -287,12 +288,7 @@ func (p *Policy) refused(now Instant, inv *Invocation) Reason {
 }
 
 func (p *Policy) refusal(f *Function, reason Reason, waited time.Duration) *Refusal {
-	r := &Refusal{Reason: reason, Waited: waited, function: f.spec.Name}
-	r.Retryable = reason != Invalid && reason != FunctionClosed
-	if r.Retryable {
-		r.RetryAfter = p.retryAfter()
-	}
-	return r
+	return NewRefusal(f.spec.Name, reason, waited, p.retryAfter())
 }
 
 // retryAfter estimates when what waits now will have been worked off, with a

@@ -27,6 +27,10 @@ const (
 	// Invalid: a keyed function was invoked without a key of its own Keys, or
 	// a unary one with a key.
 	Invalid
+	// TooLarge: its input is too large to be done before its deadline.
+	TooLarge
+	// Shed: it was optional and left out so that others are done in time.
+	Shed
 
 	reasons
 )
@@ -34,6 +38,7 @@ const (
 var reasonNames = [reasons]string{
 	"", "queue_full", "sender_over_share", "over_age", "too_late",
 	"key_closed", "function_closed", "scheduler_closed", "invalid",
+	"too_large", "shed",
 }
 
 // String returns the reason in snake case, as used for metric labels.
@@ -77,6 +82,16 @@ func (r *Refusal) Error() string {
 		s += fmt.Sprintf(", retry after %v", r.RetryAfter)
 	}
 	return s
+}
+
+// NewRefusal is for packages that make functions of another shape.
+func NewRefusal(function string, reason Reason, waited, retryAfter time.Duration) *Refusal {
+	r := &Refusal{Reason: reason, Waited: waited, function: function}
+	r.Retryable = reason != Invalid && reason != FunctionClosed && reason != TooLarge
+	if r.Retryable {
+		r.RetryAfter = retryAfter
+	}
+	return r
 }
 
 // Function returns the name of the function that was invoked.

@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -163,8 +164,11 @@ func (s *Scheduler) toWake() *worker {
 // Accounts returns a copy of all accounts.
 func (s *Scheduler) Accounts() *Accounts {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.policy.Accounts(s.clock())
+	accounts := s.policy.ownAccounts(s.clock())
+	reservations := slices.Clone(s.policy.reservations)
+	s.mu.Unlock()
+	accounts.addReservations(reservations) // without the lock: their packages have their own
+	return accounts
 }
 
 // Overcommitted tests all deployed contracts anew, with the run times learned
