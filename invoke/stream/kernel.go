@@ -14,10 +14,13 @@ type Kernel struct {
 	Size int
 	// Run decides batch[i] into out[i]. 1 <= len(batch) == len(out) <= Size.
 	//
-	// A kernel that always works on Size records may do so whatever len is: cap(batch)
-	// and cap(out) are at least Size, and batch[:Size] refers to memory of a record's
-	// size that can be read. What it finds there beyond len means nothing, and what
-	// it writes to out beyond len is thrown away.
+	// The records of a batch lie one after another in memory: batch[i] is batch[0]
+	// and i strides of the arena (Stride of the record's size) on.
+	//
+	// A kernel that always works on Size records may do so whatever len is: cap(out) is
+	// at least Size, and Size records' memory from batch[0] on can be read. What it
+	// finds there beyond len means nothing, and what it writes to out beyond len is
+	// thrown away.
 	//
 	// Run must not allocate, block, or keep batch or out. Several pollers may be in
 	// Run at once: what it needs to write on belongs to its stack. If it

@@ -2,9 +2,22 @@ package stream
 
 import "unsafe"
 
-// Ref refers to a record: its first byte, which is aligned to 64 bytes unless the
-// records are smaller than that, then to their size. It is one machine word, so
-// that assembly finds an array of addresses in a []Ref.
+// Stride is how far apart records of size bytes lie: a power of two up to 64, or
+// a multiple of 64.
+func Stride(size int) int {
+	if size > 64 {
+		return (size + 63) &^ 63
+	}
+	stride := 1
+	for stride < size {
+		stride *= 2
+	}
+	return stride
+}
+
+// Ref refers to a record: its first byte, which is aligned to 64 bytes, or to the
+// stride where that is less. It is one machine word, so that assembly finds
+// addresses in a []Ref.
 type Ref struct{ at unsafe.Pointer }
 
 // RefTo refers to a record that lives outside the heap or as long as the Ref does.
