@@ -30,16 +30,16 @@ type Contract struct {
 	Memory int64
 }
 
-// withDefaults fills in Burst.
-func (c Contract) withDefaults() Contract {
+// WithDefaults fills in Burst.
+func (c Contract) WithDefaults() Contract {
 	if c.Burst == 0 && c.Rate > 0 {
 		c.Burst = int(max(math.Ceil(c.Rate*c.Deadline.Seconds()), 1))
 	}
 	return c
 }
 
-// check finds what is wrong with the contract itself.
-func (c *Contract) check() []Shortage {
+// Check finds what is wrong with the contract itself.
+func (c *Contract) Check() []Shortage {
 	var found []Shortage
 	require := func(ok bool, format string, args ...any) {
 		if !ok {

@@ -23,8 +23,8 @@ func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
 	f := &Function{spec: spec, policy: p, deployedAt: now}
 	c := &f.spec.Contract
 	f.bucket = NewTokenBucket(c.Rate, c.Burst, now)
-	f.reserve = c.reserve()
-	f.senders.seed = [2]uint64{p.random.Uint64(), p.random.Uint64()}
+	f.reserve = c.Places()
+	f.senders = NewSenderCounts(p.random.Uint64(), p.random.Uint64())
 	f.estimate.p99 = p.learned[spec.Name]
 	f.classify()
 	if shortages := p.admission(f); shortages != nil {
@@ -40,7 +40,7 @@ func (p *Policy) Deploy(now Instant, spec Spec) (*Function, error) {
 // checkSpec finds what is wrong with the spec itself.
 func (p *Policy) checkSpec(spec *Spec) []Shortage {
 	c := &spec.Contract
-	found := append(p.checkName(spec.Name), c.check()...)
+	found := append(p.checkName(spec.Name), c.Check()...)
 	require := func(ok bool, format string, args ...any) {
 		if !ok {
 			found = append(found, Shortage{"spec", fmt.Sprintf(format, args...)})
@@ -68,12 +68,12 @@ func (p *Policy) checkName(name string) []Shortage {
 func (spec *Spec) setDefaults() {
 	c := &spec.Contract
 	asked := c.Burst
-	*c = c.withDefaults()
+	*c = c.WithDefaults()
 	if asked == 0 && spec.Queue.Count > 0 {
 		c.Burst = min(c.Burst, spec.Queue.Count)
 	}
 	if spec.Queue.Count == 0 {
-		spec.Queue.Count = max(defaultQueueCount, 4*c.reserve())
+		spec.Queue.Count = max(defaultQueueCount, 4*c.Places())
 	}
 	if spec.Queue.Age == 0 {
 		spec.Queue.Age = defaultQueueAge

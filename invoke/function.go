@@ -16,7 +16,7 @@ type Function struct {
 	bucket   TokenBucket
 	overrun  time.Duration // run time beyond what was declared and paid for
 	reserve  int           // places of the queue that only guaranteed work may take
-	senders  senderCounts
+	senders  SenderCounts
 	waiting  int
 	excess   int // of these, keyed and beyond the guarantee
 	running  int // taken by a worker, not yet finished
@@ -34,9 +34,9 @@ func (f *Function) Shape() Shape { return f.spec.Shape() }
 // Contract returns the contract with its defaults filled in.
 func (f *Function) Contract() Contract { return f.spec.Contract }
 
-// reserve is how many places of the queue are kept for what is within the
-// guarantee: a burst, and what arrives while it waits for its deadline.
-func (c *Contract) reserve() int {
+// Places is how many places of a queue are kept for what is within the guarantee:
+// a burst, and what arrives while it waits for its deadline.
+func (c *Contract) Places() int {
 	return c.Burst + int(math.Ceil(c.Rate*c.Deadline.Seconds()))
 }
 

@@ -110,19 +110,19 @@ func TestTokenBucketHoldsItsRate(t *testing.T) {
 
 func TestSenderCountsNeverTooLowAndEmptyAtTheEnd(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	c := senderCounts{seed: [2]uint64{3, 4}}
+	c := SenderCounts{seed: [2]uint64{3, 4}}
 	exact := map[uint64]int{}
 	tooHigh := 0
 	for range 20_000 {
 		sender := random.Uint64N(400) + 1
 		if n := exact[sender]; n > 0 && random.IntN(2) == 0 {
-			c.add(sender, -1)
+			c.Add(sender, -1)
 			exact[sender]--
 		} else {
-			c.add(sender, 1)
+			c.Add(sender, 1)
 			exact[sender]++
 		}
-		held := c.held(sender)
+		held := c.Held(sender)
 		if held < exact[sender] {
 			t.Fatalf("sender %d holds %d, counted %d", sender, exact[sender], held)
 		}
@@ -134,9 +134,9 @@ func TestSenderCountsNeverTooLowAndEmptyAtTheEnd(t *testing.T) {
 		t.Errorf("counted too high %d times", tooHigh)
 	}
 	for sender, n := range exact {
-		c.add(sender, -int32(n))
+		c.Add(sender, -int32(n))
 	}
-	if c.rows != (senderCounts{}).rows {
+	if c.rows != (SenderCounts{}).rows {
 		t.Error("something is left")
 	}
 }

@@ -150,7 +150,7 @@ func (p *Policy) admit(now Instant, f *Function, inv *Invocation) (guaranteed bo
 	switch {
 	case free <= 0, !guaranteed && key != nil && p.excessive(f, key):
 		return guaranteed, QueueFull
-	case inv.Sender != 0 && f.senders.held(inv.Sender) >= free:
+	case inv.Sender != 0 && f.senders.Held(inv.Sender) >= free:
 		// Dynamic threshold (Choudhury and Hahne, 1998): a sender may hold as many
 		// as there are places free, so n greedy senders hold 1/(n+1) of the queue
 		// each and the next sender still finds room.
@@ -213,7 +213,7 @@ func (p *Policy) count(inv *Invocation, n int) {
 	f := inv.fn
 	p.waiting += n
 	f.waiting += n
-	f.senders.add(inv.Sender, int32(n))
+	f.senders.Add(inv.Sender, int32(n))
 	if inv.Key != nil && !inv.privileged {
 		inv.Key.unprivileged += n
 	}

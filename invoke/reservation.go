@@ -76,7 +76,7 @@ func (p *Policy) Reserve(now Instant, reserve Reserve) (*Reservation, error) {
 	if shortages := p.checkReserve(&reserve); shortages != nil {
 		return nil, &NotAdmittedError{reserve.Name, shortages}
 	}
-	reserve.Contract = reserve.Contract.withDefaults()
+	reserve.Contract = reserve.Contract.WithDefaults()
 	reserve.Runs = max(reserve.Runs, 1)
 	r := &Reservation{reserve: reserve, policy: p, reservedAt: now}
 	before := p.reservations
@@ -90,7 +90,7 @@ func (p *Policy) Reserve(now Instant, reserve Reserve) (*Reservation, error) {
 
 func (p *Policy) checkReserve(reserve *Reserve) []Shortage {
 	found := p.checkName(reserve.Name)
-	found = append(found, reserve.Contract.check()...)
+	found = append(found, reserve.Contract.Check()...)
 	if reserve.Cores < 0 || math.IsNaN(reserve.Cores) || math.IsInf(reserve.Cores, 0) || reserve.Runs < 0 {
 		found = append(found, Shortage{"spec", fmt.Sprintf("Cores %v or Runs %d is not a number from 0", reserve.Cores, reserve.Runs)})
 	}
