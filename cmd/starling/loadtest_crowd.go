@@ -21,6 +21,7 @@ import (
 	"github.com/starling-vr/starling/loadtest/scenario"
 	"github.com/starling-vr/starling/loadtest/target"
 	"github.com/starling-vr/starling/loadtest/trial"
+	"github.com/starling-vr/starling/loadtest/yardstick"
 )
 
 // crowdOptions say what runs, against what.
@@ -37,6 +38,8 @@ type crowdOptions struct {
 	label        string
 
 	self       bool
+	server     string
+	wait       time.Duration
 	store      string
 	durability string
 	masters    int
@@ -143,6 +146,8 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.label, "label", "", "what this run is called in reports")
 
 	flags.BoolVar(&o.self, "self", false, "start a server on this machine and drive that")
+	flags.StringVar(&o.server, "server", report.Starling, "with --self: what to start: starling, or yardstick, the bare broadcast loop of \"starling loadtest yardstick\"")
+	flags.DurationVar(&o.wait, "yardstick-wait", 0, "how long a yardstick lets what it is to write wait for company")
 	flags.StringVar(&o.store, "store", "memory", "with --self: memory, embedded or redis (redis-server is started for it)")
 	flags.StringVar(&o.durability, "durability", "memory", "with --self: memory, disk or replicated")
 	flags.IntVar(&o.owners, "owners", 1, "with --self and store redis: processes that own shards; the first is the gateway, too")
@@ -173,6 +178,13 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	switch {
 	case o.self == (len(o.targets) > 0):
 		return s, errors.New("give --self, or --target")
+	case o.self && o.server == report.Yardstick && len(o.set) > 0:
+		return s, errors.New("a yardstick has no settings: leave out --set")
+	case o.self && o.server == report.Yardstick:
+		s.Self = o.yardstick()
+		return s, nil
+	case o.server != report.Starling:
+		return s, fmt.Errorf("--server %q: want starling, or with --self yardstick", o.server)
 	case o.self:
 		s.Self = &target.Options{Store: o.store, Durability: o.durability, Masters: o.masters, Owners: o.owners, Set: o.set}
 		return s, nil
@@ -182,6 +194,11 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	s.Targets, s.Metrics = o.targets, o.metrics
 	s.Tokens, err = o.tokens()
 	return s, err
+}
+
+// yardstick is the server of --server yardstick.
+func (o *crowdOptions) yardstick() *target.Options {
+	return &target.Options{Yardstick: &yardstick.Options{Wait: o.wait, Congestion: congestion}}
 }
 
 func (o *crowdOptions) tokens() (trial.Tokens, error) {
@@ -303,12 +320,12 @@ func summarize(out io.Writer, r *report.Run) error {
 	if r.Server != nil {
 		server = fmt.Sprintf("server %.2f CPU s, %.0f us/action, %.2f us/delivery, %.0f MiB", r.Server.CPUS, r.Server.CPUUSPerAction, r.Server.CPUUSPerDelivery, float64(r.Server.RSSBytes)/(1<<20))
 	}
-	_, err := fmt.Fprintf(out, `%s, %d participants, seed %d, store %s/%s
+	_, err := fmt.Fprintf(out, `%s, %d participants, seed %d, %s
 offered %.0f/s, achieved %.0f/s, goodput %.0f/s, refused %d, unanswered %d
 deliveries %d of %d expected, %d conflated; missed %.3f %% at %g ms, %.3f %% at 30 ms; actions missed %.2f %%
 latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms
 %s; generator %.2f CPU s, lag p99 %.2f ms
-`, r.Scenario, r.Participants, r.Seed, r.Store, r.Durability,
+`, r.Scenario, r.Participants, r.Seed, r.Behind(),
 		r.OfferedPerS, r.AchievedPerS, r.GoodputPerS, r.Refused, r.Unanswered,
 		r.DeliveriesReceived, r.DeliveriesExpected, r.DeliveriesConflated, 100*r.MissRate, r.DeadlineMS, 100*r.MissRate30MS, 100*r.ActionMissRate,
 		r.LatencyMS.P50, r.LatencyMS.P90, r.LatencyMS.P99, r.LatencyMS.P999, r.LatencyMS.Max,

@@ -11,7 +11,7 @@ import (
 // seconds are added, the largest memory is kept, and all rates and quantiles
 // computed anew. Rates are means over the time of all runs together. The
 // series of one second after another are put one behind the other.
-// The runs must agree in scenario, deadline, store and durability.
+// The runs must agree in scenario, deadline, backend, store and durability.
 func Merge(runs ...Run) (Run, error) {
 	if len(runs) == 0 {
 		return Run{}, errors.New("no runs to merge")
@@ -36,6 +36,8 @@ func (r *Run) alike(other *Run) error {
 	}{
 		{"scenario", r.Scenario, other.Scenario},
 		{"deadline_ms", r.DeadlineMS, other.DeadlineMS},
+		{"backend", r.Backend, other.Backend},
+		{"wait_ms", r.WaitMS, other.WaitMS},
 		{"store", r.Store, other.Store},
 		{"durability", r.Durability, other.Durability},
 	} {

@@ -54,8 +54,8 @@ func subtitle(r *Run) string {
 		fmt.Sprintf("%s actions/s offered", grouped(int64(r.OfferedPerS+0.5))),
 		fmt.Sprintf("D = %g ms", r.DeadlineMS),
 	}
-	if r.Store != "" {
-		parts = append(parts, "store "+r.Store+", durability "+r.Durability)
+	if on := r.Behind(); on != "" {
+		parts = append(parts, on)
 	}
 	if len(r.Seeds) > 1 {
 		parts = append(parts, fmt.Sprintf("%d runs, seeds %s", r.Runs, strings.Trim(fmt.Sprint(r.Seeds), "[]")))

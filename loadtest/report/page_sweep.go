@@ -19,7 +19,7 @@ func WriteSweepPage(folder string, s *Sweep) error {
 	from, to := s.Points[0].Value, s.Points[len(s.Points)-1].Value
 	p := &page{
 		Title:    r.Scenario + ": " + s.Parameter.Text,
-		Subtitle: fmt.Sprintf("%s to %s · %d runs · D = %g ms · store %s, durability %s", number(from), number(to), len(runs), r.DeadlineMS, r.Store, r.Durability),
+		Subtitle: fmt.Sprintf("%s to %s · %d runs · D = %g ms · %s", number(from), number(to), len(runs), r.DeadlineMS, r.Behind()),
 		Footer:   "Starling " + r.Starling + ". Medians over the seeds; the runs as JSON lie beside this page (runs.json).",
 		Notices:  []remark{{"", s.Flatness()}},
 		Leading:  []table{s.table()},

@@ -33,9 +33,11 @@ type Run struct {
 	Scenario string    `json:"scenario" jsonschema:"name or file of the scenario"`
 	Model    Model     `json:"model" jsonschema:"parameters of the crowd"`
 
-	Store      string `json:"store" jsonschema:"memory, embedded or redis; empty if not known"`
-	Durability string `json:"durability" jsonschema:"memory, disk or replicated; empty if not known"`
-	Owners     int    `json:"owners,omitempty" jsonschema:"processes that own shards, where known"`
+	Backend    string  `json:"backend,omitempty" jsonschema:"what was driven: starling, or yardstick, a bare broadcast loop; absent if not known"`
+	WaitMS     float64 `json:"wait_ms,omitempty" jsonschema:"of a yardstick: how long what is to be told waits for company"`
+	Store      string  `json:"store" jsonschema:"memory, embedded or redis; empty if not known"`
+	Durability string  `json:"durability" jsonschema:"memory, disk or replicated; empty if not known"`
+	Owners     int     `json:"owners,omitempty" jsonschema:"processes that own shards, where known"`
 
 	Participants int     `json:"participants" jsonschema:"participants of the crowd"`
 	DeadlineMS   float64 `json:"deadline_ms" jsonschema:"D: from the time an action was due to its update at each affected participant"`

@@ -27,12 +27,8 @@ type child struct {
 	last     []string // lines of its log, for when it does not come up
 }
 
-// startChild starts `starling serve` with settings and waits until it serves.
-func startChild(ctx context.Context, binary string, set []string, log *slog.Logger) (*child, error) {
-	arguments := []string{"serve"}
-	for _, one := range set {
-		arguments = append(arguments, "--set", one)
-	}
+// startChild starts starling with these arguments and waits until it serves.
+func startChild(ctx context.Context, binary string, arguments []string, log *slog.Logger) (*child, error) {
 	c := &child{log: log, cmd: exec.Command(binary, arguments...), exited: make(chan struct{})}
 	c.cmd.SysProcAttr = childAttributes()
 	output, err := c.cmd.StderrPipe()

@@ -1,9 +1,11 @@
 // Package target knows the servers that a load test drives: one that it starts
-// itself as a child, with the store that it needs, or one that is there already.
+// itself as a child, with the store that it needs (or a yardstick), or one that is
+// there already.
 // Both tell what they use.
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +21,7 @@ import (
 	"github.com/starling-vr/starling/internal/redisproc"
 	"github.com/starling-vr/starling/internal/server"
 	"github.com/starling-vr/starling/loadtest/generator"
+	"github.com/starling-vr/starling/loadtest/yardstick"
 )
 
 // Options of a server of one's own.
@@ -30,6 +34,8 @@ type Options struct {
 	Set        []string // more settings, as of `starling serve --set`
 	Directory  string   // for what the store writes; "": a temporary one
 	Log        *slog.Logger
+
+	Yardstick *yardstick.Options // not nil: a yardstick instead of a Starling; store, owners and settings do not matter
 }
 
 // Self is a server that runs as a child of this process.
@@ -71,6 +77,9 @@ func (s *Self) start(ctx context.Context) error {
 			return err
 		}
 		s.options.Binary = binary
+	}
+	if s.options.Yardstick != nil {
+		return s.startYardstick(ctx)
 	}
 	parent := s.options.Directory
 	directory, err := os.MkdirTemp(parent, "starling-loadtest-")
@@ -134,16 +143,34 @@ func (s *Self) serve(ctx context.Context, store []string) error {
 		if i > 0 {
 			set = append(set, "region.roles=owner")
 		}
-		c, err := startChild(ctx, s.options.Binary, append(set, s.options.Set...), s.options.Log)
-		if err != nil {
+		arguments := []string{"serve"}
+		for _, one := range append(set, s.options.Set...) {
+			arguments = append(arguments, "--set", one)
+		}
+		if err := s.startProcess(ctx, arguments); err != nil {
 			return err
 		}
-		s.servers = append(s.servers, c)
-		go func() {
-			<-c.exited
-			s.once.Do(func() { close(s.exited) })
-		}()
 	}
+	return nil
+}
+
+func (s *Self) startYardstick(ctx context.Context) error {
+	o := s.options.Yardstick
+	return s.startProcess(ctx, []string{
+		"loadtest", "yardstick", "--listen", "127.0.0.1:0", "--wait", o.Wait.String(), "--pollers", strconv.Itoa(cmp.Or(o.Pollers, yardstick.DefaultPollers)), "--congestion", o.Congestion,
+	})
+}
+
+func (s *Self) startProcess(ctx context.Context, arguments []string) error {
+	c, err := startChild(ctx, s.options.Binary, arguments, s.options.Log)
+	if err != nil {
+		return err
+	}
+	s.servers = append(s.servers, c)
+	go func() {
+		<-c.exited
+		s.once.Do(func() { close(s.exited) })
+	}()
 	return nil
 }
 
@@ -165,6 +192,9 @@ func (s *Self) Usage(ctx context.Context) (generator.Usage, error) {
 	for _, c := range s.servers {
 		if err := add(&u, c.pid()); err != nil {
 			return u, err
+		}
+		if s.options.Yardstick != nil { // it has no metrics
+			continue
 		}
 		if figures, err := scrape(ctx, "http://"+c.address+"/metrics"); err == nil {
 			u.Used, u.Reserved = plus(u.Used, figures.used()), plus(u.Reserved, figures.reserved())

@@ -120,9 +120,12 @@ func (s *Spec) drive(ctx context.Context, config generator.Config, tokens Tokens
 func (s *Spec) describe(r *report.Run, crowd *scenario.Crowd, started *scenario.Figures) {
 	r.Starling, r.Label, r.Command, r.Scenario = version.String(), s.Label, s.Command, s.Scenario.Name
 	r.Seed = s.Seed
-	if s.Self != nil {
-		r.Target, r.Store, r.Durability, r.Owners = "self", s.Self.Store, s.Self.Durability, max(s.Self.Owners, 1)
-	} else {
+	switch {
+	case s.Self != nil && s.Self.Yardstick != nil:
+		r.Target, r.Backend, r.WaitMS = "self", report.Yardstick, s.Self.Yardstick.Wait.Seconds()*1000
+	case s.Self != nil:
+		r.Target, r.Backend, r.Store, r.Durability, r.Owners = "self", report.Starling, s.Self.Store, s.Self.Durability, max(s.Self.Owners, 1)
+	default:
 		r.Target = fmt.Sprint(s.Targets)
 		if len(s.Targets) == 1 {
 			r.Target = s.Targets[0]

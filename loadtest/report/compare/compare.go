@@ -155,6 +155,7 @@ func setup(before, after []report.Run) []string {
 		{"participants", func(r *report.Run) string { return fmt.Sprint(r.Participants) }},
 		{"rate of a participant", func(r *report.Run) string { return fmt.Sprintf("%.4g/s", r.Model.RatePerParticipant) }},
 		{"D", func(r *report.Run) string { return fmt.Sprintf("%g ms", r.DeadlineMS) }},
+		{"backend", func(r *report.Run) string { return r.Backend }},
 		{"store", func(r *report.Run) string { return r.Store }},
 		{"durability", func(r *report.Run) string { return r.Durability }},
 		{"owners", func(r *report.Run) string { return fmt.Sprint(r.Owners) }},
