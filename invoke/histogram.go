@@ -54,6 +54,18 @@ func (h *Histogram) Record(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
+// RecordMany counts n durations of the same length.
+func (h *Histogram) RecordMany(d time.Duration, n uint64) {
+	if n == 0 {
+		return
+	}
+	d = max(d, 0)
+	h.counts[bucketOf(d)] += n
+	h.count += n
+	h.sum += d * time.Duration(n)
+	h.max = max(h.max, d)
+}
+
 // Count returns how many durations were recorded.
 func (h *Histogram) Count() uint64 { return h.count }
 

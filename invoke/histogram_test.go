@@ -140,3 +140,17 @@ func TestSenderCountsNeverTooLowAndEmptyAtTheEnd(t *testing.T) {
 		t.Error("something is left")
 	}
 }
+
+func TestHistogramRecordsManyAtOnce(t *testing.T) {
+	var one, many Histogram
+	for _, d := range []time.Duration{0, 3, 500, time.Second} {
+		for range 7 {
+			one.Record(d)
+		}
+		many.RecordMany(d, 7)
+	}
+	many.RecordMany(time.Hour, 0)
+	if one != many {
+		t.Error("seven at once are not seven times one")
+	}
+}
