@@ -113,6 +113,9 @@ type Spec struct {
 	// As is the shape that the account tells, for a package that makes functions of
 	// another shape out of those that run on the workers. Default: keyed or unary.
 	As Shape
+	// Alone says that a worker takes one invocation at a time, so that none waits
+	// behind a run that may hang; see Scheduler.Replace. Only for unary functions.
+	Alone bool
 	// Queue bounds what may wait.
 	Queue Bounds
 	// Run executes an invocation on a worker. For a keyed function nothing else

@@ -155,13 +155,15 @@ type runBudget struct {
 	count int
 	time  time.Duration
 	taken int
+	alone bool // what was allowed stays alone
 }
 
 func (b *runBudget) allows(f *Function) bool {
 	expected := f.expected()
-	if b.taken > 0 && (b.taken >= b.count || b.time < expected) {
+	if b.taken > 0 && (b.alone || f.spec.Alone || b.taken >= b.count || b.time < expected) {
 		return false
 	}
+	b.alone = f.spec.Alone
 	b.taken++
 	b.time -= expected
 	return true

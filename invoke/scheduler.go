@@ -18,8 +18,10 @@ type Scheduler struct {
 	policy *Policy
 	idle   []*worker // parked, the last parked first
 	waking int       // woken, have not yet taken anything
-	closed bool
-	sweep  sweeper
+	// surplus is how many workers have to end, because those that they replaced are back.
+	surplus int
+	closed  bool
+	sweep   sweeper
 }
 
 // New starts a scheduler. Close ends it.

@@ -15,6 +15,15 @@ func (w *worker) work() {
 	now := s.clock()
 	s.mu.Lock()
 	for {
+		if s.surplus > 0 {
+			s.surplus--
+			next := s.toWake()
+			s.mu.Unlock()
+			if next != nil {
+				next.wake <- struct{}{}
+			}
+			return
+		}
 		for !s.policy.Take(now, &w.taken) {
 			if s.closed && s.policy.Waiting() == 0 {
 				s.wakeAll()
@@ -33,6 +42,32 @@ func (w *worker) work() {
 		done, now = w.carryOut(now)
 		s.mu.Lock()
 		s.policy.Finished(now, &w.taken, done)
+	}
+}
+
+// Replace starts a worker in the place of one that a run of f has held for longer
+// than its package allows: Go cannot stop it. When the run comes back after all,
+// restore, to be called once and inside it, makes one worker end. The run must be of
+// a function that is Alone, or others wait with it.
+func (s *Scheduler) Replace(f *Function) (restore func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	long := f.long
+	s.policy.replaced(long, 1)
+	w := &worker{scheduler: s, wake: make(chan struct{}, 1), slice: s.policy.config.Slice}
+	s.workers.Go(w.work)
+	return func() {
+		s.mu.Lock()
+		s.policy.replaced(long, -1)
+		s.surplus++
+		s.mu.Unlock()
+	}
+}
+
+// replaced notes that n more runs hold a worker that was replaced.
+func (p *Policy) replaced(long bool, n int) {
+	if long {
+		p.longRunning -= n
 	}
 }
 

@@ -1,0 +1,304 @@
+package workflow
+
+import (
+	"time"
+
+	"github.com/starling-vr/starling/invoke"
+)
+
+// maxLevels is how many levels of shedding there are: none, and each rank.
+const maxLevels = MaxShed + 1
+
+// policy decides which documents are taken and what is shed. It is a state machine
+// without a clock, goroutines or locks:
+//
+//	arrive   a document came     -> taken, or a Refusal
+//	start    a worker begins it  -> it may still be refused
+//	level    what to shed now
+//	finish   it is through, or was refused elsewhere
+//
+// Instants should not decrease.
+type policy struct {
+	margin  float64 // share of a deadline that predictions keep free
+	flows   []*flow
+	levels  int       // of shedding, over all flows
+	waiting []*demand // by level: what waits if that much is shed
+	kept    *demand   // what waits within guarantees, with everything shed
+	running []int64   // predicted ends of what runs, by slot; 0 is free
+	pace    float64   // how much longer waits take than predicted
+	workers float64
+	waits   int // documents that wait
+}
+
+// flow is a workflow as the policy sees it.
+type flow struct {
+	name     string
+	deadline time.Duration
+	hard     bool
+	bucket   invoke.TokenBucket
+	levels   int
+	cost     [maxLevels]cost // of a document, by level
+	// parallel is the part of a document that is not sped up by splitting it, and the
+	// part that is; for documents above splitAbove.
+	splitAbove    int
+	whole, mapped cost
+	guarantee     float64 // workers kept busy by the guarantee
+}
+
+// cost is a line: ns for a document, and ns per unit of its size.
+type cost struct{ fixed, slope float64 }
+
+func (c cost) at(size int) int64 { return int64(c.fixed + c.slope*float64(size)) }
+
+func (c *cost) add(fixed, slope float64) { c.fixed, c.slope = c.fixed+fixed, c.slope+slope }
+
+// ticket is a document as the policy sees it, from arrive to finish.
+type ticket struct {
+	flow       *flow
+	due        invoke.Instant
+	size       int
+	guaranteed bool
+	waits      bool
+	farAll     bool
+	farKept    bool
+	work       [maxLevels]int64 // wall time with all workers, by level
+	arrived    invoke.Instant
+	submitted  invoke.Instant
+	predicted  time.Duration // of waiting, in the undisturbed case
+	slot       int
+}
+
+func newPolicy(now invoke.Instant, workers int, margin float64) *policy {
+	p := &policy{margin: margin, kept: newDemand(now), running: make([]int64, 4*workers), pace: 1, workers: float64(workers)}
+	p.grow(now, 1)
+	return p
+}
+
+// grow makes room for so many levels. What waits keeps to those it knew.
+func (p *policy) grow(now invoke.Instant, levels int) {
+	for ; p.levels < levels; p.levels++ {
+		d := newDemand(now)
+		if p.levels > 0 {
+			*d = *p.waiting[p.levels-1]
+		}
+		p.waiting = append(p.waiting, d)
+	}
+}
+
+// perWall turns nanoseconds of work into wall time with all workers.
+func (p *policy) perWall(work int64) int64 { return int64(float64(work) * p.pace / p.workers) }
+
+// busy is the wall time until all workers are done with what runs.
+func (p *policy) busy(now invoke.Instant) time.Duration {
+	var sum int64
+	for _, end := range p.running {
+		if left := end - int64(now); end != 0 && left > 0 {
+			sum += left
+		}
+	}
+	return time.Duration(p.perWall(sum))
+}
+
+func (f *flow) levelCost(level int) cost { return f.cost[min(level, f.levels-1)] }
+
+// alone is how long a document takes with nothing else to do.
+func (p *policy) alone(f *flow, size int) time.Duration {
+	if f.splitAbove > 0 && size > f.splitAbove {
+		return time.Duration(float64(f.whole.at(size)) + float64(f.mapped.at(size))/p.workers)
+	}
+	return time.Duration(f.levelCost(maxLevels).at(size))
+}
+
+func (f *flow) margin(share float64) time.Duration {
+	return time.Duration(share * float64(f.deadline))
+}
+
+// arrive takes a document, or says why not.
+func (p *policy) arrive(now invoke.Instant, t *ticket) (Reason, time.Duration) {
+	f := t.flow
+	t.slot, t.submitted = -1, now
+	t.guaranteed = f.bucket.Conforms(now)
+	alone := p.alone(f, t.size)
+	if f.hard && alone > f.deadline {
+		return TooLarge, alone
+	}
+	p.follow(now, t.due)
+	for l := range maxLevels {
+		t.work[l] = p.perWall(f.levelCost(l).at(t.size))
+	}
+	last := p.levels - 1
+	busy := p.busy(now)
+	ahead := p.waiting[last].until(t.due)
+	speed := 1.0
+	if !t.guaranteed {
+		speed = p.beyondGuarantees()
+	} else if f.guarantee > 0 {
+		ahead = p.kept.until(t.due)
+	}
+	wait := busy + time.Duration(float64(ahead)/speed)
+	took := now.Sub(t.arrived) + wait + time.Duration(float64(alone)*p.pace)
+	free := t.due.Sub(t.arrived) - f.margin(p.margin)
+	if f.hard && took > free {
+		return TooLate, took
+	}
+	before := p.worst(t.guaranteed, now)
+	p.put(t)
+	if after := p.worst(t.guaranteed, now); f.hard && after+busy > 0 && before+busy <= 0 {
+		p.withdraw(t)
+		return TooLate, took
+	}
+	if t.guaranteed {
+		f.bucket.Take()
+	}
+	t.predicted = time.Duration(float64(wait) / p.pace)
+	return 0, 0
+}
+
+// worst is by how much the hard deadline that fares worst would be missed if all
+// that can be shed were.
+func (p *policy) worst(guaranteed bool, now invoke.Instant) time.Duration {
+	if guaranteed {
+		return p.kept.late(now)
+	}
+	return p.waiting[p.levels-1].late(now)
+}
+
+// beyondGuarantees is the share of the workers that no guarantee speaks for. It is
+// never less than a quarter: what is guaranteed need not come.
+func (p *policy) beyondGuarantees() float64 {
+	free := p.workers
+	for _, f := range p.flows {
+		free -= f.guarantee
+	}
+	return max(free/p.workers, 0.25)
+}
+
+func (p *policy) follow(now, due invoke.Instant) {
+	for _, d := range p.waiting {
+		d.follow(now, due)
+	}
+	p.kept.follow(now, due)
+}
+
+func (p *policy) put(t *ticket) {
+	t.waits = true
+	p.waits++
+	for l, d := range p.waiting {
+		t.farAll = d.add(t.due, t.work[l], t.flow.hard)
+	}
+	if t.guaranteed {
+		t.farKept = p.kept.add(t.due, t.work[p.levels-1], t.flow.hard)
+	}
+}
+
+// withdraw takes a document out of what waits.
+func (p *policy) withdraw(t *ticket) {
+	if !t.waits {
+		return
+	}
+	t.waits = false
+	p.waits--
+	for l, d := range p.waiting {
+		d.remove(t.due, t.work[l], t.flow.hard, t.farAll)
+	}
+	if t.guaranteed {
+		p.kept.remove(t.due, t.work[p.levels-1], t.flow.hard, t.farKept)
+	}
+}
+
+// start begins a document. Not 0: it can no longer meet its hard deadline.
+func (p *policy) start(now invoke.Instant, t *ticket) Reason {
+	p.withdraw(t)
+	p.learnPace(now.Sub(t.submitted), t.predicted)
+	if t.flow.hard && now.Add(p.alone(t.flow, t.size)) > t.due {
+		return TooLate
+	}
+	p.resume(now, t, t.flow.levelCost(0))
+	return 0
+}
+
+// resume notes that a worker is at the document, at such a cost.
+func (p *policy) resume(now invoke.Instant, t *ticket, c cost) {
+	p.withdraw(t)
+	t.slot = -1
+	for i := range p.running {
+		if p.running[i] == 0 {
+			p.running[i] = int64(now) + c.at(t.size)
+			t.slot = i
+			return
+		}
+	}
+}
+
+// join adds a part of a document that was taken to what waits.
+func (p *policy) join(now invoke.Instant, t *ticket) {
+	p.follow(now, t.due)
+	work := p.perWall(t.flow.mapped.at(t.size))
+	for l := range t.work {
+		t.work[l] = work
+	}
+	p.put(t)
+}
+
+// learnPace follows how much longer documents wait than the work before them should
+// take: other work on the machine, the collector, the price of the hand-over.
+func (p *policy) learnPace(waited, predicted time.Duration) {
+	const telling = 2 * time.Millisecond
+	if predicted < telling {
+		p.pace += (1 - p.pace) / 512
+		return
+	}
+	seen := min(max(float64(waited)/float64(predicted), 0.5), maxPace)
+	weight := 1.0 / 128
+	if seen > p.pace {
+		weight = 1.0 / 32
+	}
+	p.pace += (seen - p.pace) * weight
+}
+
+// maxPace bounds what a stall can teach.
+const maxPace = 4
+
+// level is the least shedding with which all that waits, and what is under way and
+// due at due with so much left by level, meets its hard deadlines.
+func (p *policy) level(now invoke.Instant) int {
+	busy := p.busy(now)
+	for l, d := range p.waiting {
+		if d.late(now)+busy+p.tightestMargin() <= 0 {
+			return l
+		}
+	}
+	return p.levels - 1
+}
+
+// tightestMargin is what predictions keep free of the shortest hard deadline.
+func (p *policy) tightestMargin() time.Duration {
+	var m time.Duration
+	for _, f := range p.flows {
+		if f.hard && (m == 0 || f.margin(p.margin) < m) {
+			m = f.margin(p.margin)
+		}
+	}
+	return m
+}
+
+// finish ends what start or resume began.
+func (p *policy) finish(t *ticket) {
+	p.withdraw(t)
+	if t.slot >= 0 {
+		p.running[t.slot] = 0
+	}
+	t.slot = -1
+}
+
+// retryAfter is when what waits will have been worked off.
+func (p *policy) retryAfter(now invoke.Instant) time.Duration {
+	d := p.waiting[p.levels-1]
+	wait := time.Duration(d.tree[1].sum+d.far) + p.busy(now)
+	return min(max(wait, minRetryAfter), maxRetryAfter)
+}
+
+const (
+	minRetryAfter = 5 * time.Millisecond
+	maxRetryAfter = 2 * time.Second
+)

@@ -1,0 +1,100 @@
+package workflow
+
+import (
+	"errors"
+
+	"github.com/starling-vr/starling/invoke"
+)
+
+// Submit queues a document. The error is a *Refusal, and then Done is not called. It
+// does not block, and does not allocate unless it refuses or the run is new.
+func (w *Workflow[D]) Submit(run *Run[D]) error {
+	e := w.engine
+	now := e.now()
+	run.reset(w, len(w.steps))
+	if run.Arrived == 0 {
+		run.Arrived = now
+	}
+	if run.Deadline == 0 {
+		run.Deadline = run.Arrived.Add(w.graph.Deadline)
+	}
+	t := &run.ticket
+	t.flow, t.due, t.arrived, t.size = &w.flow, run.Deadline, run.Arrived, max(run.Size, 1)
+	e.mu.Lock()
+	w.tally.submitted++
+	if reason, took := e.policy.arrive(now, t); reason != 0 {
+		w.tally.refusals[reason]++
+		refusal := &Refusal{
+			Workflow: w.name, Reason: reason, Retryable: reason != TooLarge,
+			Predicted: took, Deadline: w.graph.Deadline,
+		}
+		if refusal.Retryable {
+			refusal.RetryAfter = e.policy.retryAfter(now)
+		}
+		e.mu.Unlock()
+		return refusal
+	}
+	e.mu.Unlock()
+	run.inv = invoke.Invocation{Sender: run.Sender, Arrived: run.Arrived, Deadline: run.Deadline, Payload: run}
+	if err := w.fn.Submit(&run.inv); err != nil {
+		refusal := w.refusal(err)
+		e.mu.Lock()
+		e.policy.withdraw(t)
+		w.tally.refusals[refusal.Reason]++
+		e.mu.Unlock()
+		return refusal
+	}
+	return nil
+}
+
+// refusal translates a refusal of the scheduler.
+func (w *Workflow[D]) refusal(err error) *Refusal {
+	var of *invoke.Refusal
+	if !errors.As(err, &of) {
+		return &Refusal{Workflow: w.name, Reason: Closed}
+	}
+	return &Refusal{Workflow: w.name, Reason: ofInvoke[of.Reason], Retryable: of.Retryable, RetryAfter: of.RetryAfter, Deadline: w.graph.Deadline}
+}
+
+// refused is called by the scheduler for a document that it will not run.
+func (w *Workflow[D]) refused(inv *invoke.Invocation, refusal *invoke.Refusal) {
+	run := inv.Payload.(*Run[D])
+	run.err = w.refusal(refusal)
+	now := w.engine.now()
+	if run.parent == nil {
+		w.finish(run, now)
+		return
+	}
+	e := w.engine
+	e.mu.Lock()
+	e.policy.finish(&run.ticket)
+	w.merge(run)
+	e.mu.Unlock()
+	w.partEnded(run.parent, now)
+}
+
+// Execute runs a document on the caller's goroutine, past the queue and without
+// refusing or splitting it, and calls Done. It is for tools that wait anyway.
+func (w *Workflow[D]) Execute(run *Run[D]) error {
+	now := w.engine.now()
+	run.reset(w, len(w.steps))
+	if run.Arrived == 0 {
+		run.Arrived = now
+	}
+	if run.Deadline == 0 {
+		run.Deadline = run.Arrived.Add(w.graph.Deadline)
+	}
+	run.ticket = ticket{flow: &w.flow, due: run.Deadline, arrived: run.Arrived, size: max(run.Size, 1), slot: -1}
+	w.engine.mu.Lock()
+	w.tally.submitted++
+	w.engine.activate(run)
+	w.engine.mu.Unlock()
+	run.started, run.onWorker = now, false
+	now, ok := w.fuse(run, 0, len(w.steps), now)
+	if !ok {
+		return run.err
+	}
+	err := run.err
+	w.finish(run, now)
+	return err
+}
