@@ -36,7 +36,8 @@ type loop struct {
 	timers timers
 	dirty  []int32
 	dues   []int64 // of what is sent for the first time in this turn
-	buffer []byte
+	inbox  inbox
+	wall   wall
 
 	joins  []int32 // those to come, by the time when
 	leaves []int32 // those to go
@@ -47,6 +48,7 @@ type loop struct {
 	wanted    int // who are there from the start
 	missing   int // of those who should be there from the start, not ready yet
 	gone      int // lost for good
+	ready     int // sockets with news in the last turn
 	why       map[string]int
 	firstWhy  error
 
@@ -78,6 +80,8 @@ const (
 	eventsPerLook = 16 // sockets read before it is looked at what is due
 	longestWait   = 20 * time.Millisecond
 	startIn       = 50 * time.Millisecond
+	quantum       = 500 * time.Microsecond // that the loop rests where much is going on: to wake it for each socket costs both sides more than the work
+	manyReady     = 4                      // sockets with news in a turn that are much
 	receiveBuffer = 256 << 10
 	joinPatience  = 5 * time.Second // after which one who does not get in counts as there
 )
@@ -146,11 +150,17 @@ func (l *loop) poll() error {
 	if at, ok := l.nextDue(); ok {
 		wait = min(wait, time.Duration(at-before))
 	}
+	if l.running && l.ready >= manyReady {
+		l.poller.rest(quantum)
+		wait = 0
+	}
 	events, err := l.poller.wait(wait)
 	if err != nil {
 		return err
 	}
+	l.ready = len(events)
 	began := l.now()
+	l.wall.sync(l.epoch, began)
 	for i := range events {
 		e := &events[i]
 		if e.Fd == wakeIndex {

@@ -123,6 +123,12 @@ func (p *poller) wait(timeout time.Duration) ([]syscall.EpollEvent, error) {
 	return nil, os.NewSyscallError("epoll_pwait2", errno)
 }
 
+// rest sleeps. Nothing ends it, and so nothing that comes meanwhile has to.
+func (p *poller) rest(d time.Duration) {
+	ts := syscall.NsecToTimespec(int64(d))
+	_, _, _ = syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+}
+
 // Wake ends a wait; from any goroutine.
 func (p *poller) wakeUp() {
 	one := [8]byte{1}
@@ -152,6 +158,7 @@ func dial(to netip.AddrPort, source netip.Addr) (fd int, err error) {
 	if err = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)); err != nil {
 		return -1, err
 	}
+	stamped(fd)
 	if source.IsValid() {
 		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1)
 		if err = os.NewSyscallError("bind", syscall.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0)))); err != nil {
@@ -186,26 +193,6 @@ func connected(fd int) error {
 		return os.NewSyscallError("connect", syscall.Errno(errno))
 	}
 	return nil
-}
-
-// read reads what there is. n is 0 with no error when there is nothing now; at
-// the end of the stream the error is errEnded.
-func read(fd int, buffer []byte) (n int, err error) {
-	for {
-		r, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buffer))), uintptr(len(buffer)))
-		switch errno {
-		case 0:
-			if r == 0 {
-				return 0, errEnded
-			}
-			return int(r), nil
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return 0, nil
-		default:
-			return 0, os.NewSyscallError("read", errno)
-		}
-	}
 }
 
 // write writes what the socket takes.

@@ -23,18 +23,22 @@ type event struct {
 
 type poller struct{}
 
+type inbox struct{ buffer []byte }
+
+func (b *inbox) receive(int) (int, int64, error) { return 0, 0, errLinuxOnly }
+
 func newPoller() (*poller, error)                      { return nil, errLinuxOnly }
 func (p *poller) close()                               {}
 func (p *poller) add(int, int32, int32, bool) error    { return errLinuxOnly }
 func (p *poller) change(int, int32, int32, bool) error { return errLinuxOnly }
 func (p *poller) mute(int, int32, int32) error         { return errLinuxOnly }
 func (p *poller) wait(time.Duration) ([]event, error)  { return nil, errLinuxOnly }
+func (p *poller) rest(time.Duration)                   {}
 func (p *poller) wakeUp()                              {}
 func (p *poller) woken()                               {}
 func pinThread() (release func())                      { return func() {} }
 func dial(netip.AddrPort, netip.Addr) (int, error)     { return -1, errLinuxOnly }
 func connected(int) error                              { return errLinuxOnly }
-func read(int, []byte) (int, error)                    { return 0, errLinuxOnly }
 func write(int, []byte) (int, error)                   { return 0, errLinuxOnly }
 func closeSocket(int)                                  {}
 

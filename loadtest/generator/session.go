@@ -26,11 +26,12 @@ func (l *loop) serve(c *client, events uint32) {
 	if events&^writable == 0 {
 		return
 	}
-	n, err := read(c.fd, l.buffer)
+	n, stamp, err := l.inbox.receive(c.fd)
 	now := l.now()
 	if n > 0 {
 		l.received += int64(n)
-		err = l.take(c, l.buffer[:n], now)
+		now = l.wall.arrived(stamp, now)
+		err = l.take(c, l.inbox.buffer[:n], now)
 	}
 	if err != nil {
 		l.failed(c, now, err)
