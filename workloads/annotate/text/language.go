@@ -1,0 +1,199 @@
+package text
+
+import (
+	"unicode/utf8"
+
+	"github.com/starling-vr/starling/workloads/annotate/document"
+)
+
+// sampled is the number of bytes and of tokens that Identify looks at.
+const (
+	sampledBytes  = 4096
+	sampledTokens = 1000
+)
+
+// Identify tells the language of a document that is tokenised, and writes it into
+// d.Language. Scripts that belong to few languages decide by themselves; texts in
+// Latin and Cyrillic letters are told apart by their function words (after
+// Grefenstette, "Comparing two language identification schemes", 1995). A short text
+// in plain Latin letters without any of them counts as English, with a confidence of
+// 0.3.
+func Identify(d *document.Document) {
+	script, share := scriptOf(d.Text)
+	switch script {
+	case noScript:
+		d.Language = document.Language{Code: "und"}
+	case latin, cyrillic:
+		d.Language = byWords(d, script)
+	default:
+		d.Language = document.Language{Code: scriptLanguages[script], Confidence: share}
+	}
+}
+
+type script uint8
+
+const (
+	noScript script = iota
+	latin
+	cyrillic
+	greek
+	hebrew
+	arabic
+	devanagari
+	bengali
+	tamil
+	thai
+	hangul
+	kana
+	han
+	georgian
+	armenian
+	otherScript
+	scripts
+)
+
+var scriptLanguages = [scripts]string{greek: "el", hebrew: "he", arabic: "ar", devanagari: "hi", bengali: "bn", tamil: "ta",
+	thai: "th", hangul: "ko", kana: "ja", han: "zh", georgian: "ka", armenian: "hy", otherScript: "und"}
+
+// scriptOf gives the script that most letters are of, and their share. A text with a
+// tenth of Kana among its Han is Japanese.
+func scriptOf(b []byte) (script, float32) {
+	var count [scripts]int
+	b = b[:min(len(b), sampledBytes)]
+	for i := 0; i < len(b); {
+		if c := b[i]; c < utf8.RuneSelf {
+			if letter(c) {
+				count[latin]++
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(b[i:])
+		i += size
+		if s := scriptOfRune(r); s != noScript {
+			count[s]++
+		}
+	}
+	all, most := 0, noScript
+	for s, n := range count {
+		all += n
+		if n > count[most] {
+			most = script(s)
+		}
+	}
+	if all == 0 {
+		return noScript, 0
+	}
+	if most == han && count[kana]*10 >= count[han] {
+		most = kana
+	}
+	n := count[most]
+	if most == kana {
+		n += count[han]
+	}
+	return most, float32(n) / float32(all)
+}
+
+func scriptOfRune(r rune) script {
+	switch {
+	case r >= 0xc0 && r < 0x250 && r != 0xd7 && r != 0xf7, r >= 0x1e00 && r < 0x1f00:
+		return latin
+	case r < 0x370:
+		return noScript
+	case r < 0x400:
+		return greek
+	case r < 0x530:
+		return cyrillic
+	case r < 0x590:
+		return armenian
+	case r < 0x600:
+		return hebrew
+	case r < 0x780:
+		return arabic
+	case r >= 0x900 && r < 0x980:
+		return devanagari
+	case r >= 0x980 && r < 0xa00:
+		return bengali
+	case r >= 0xb80 && r < 0xc00:
+		return tamil
+	case r >= 0xe00 && r < 0xe80:
+		return thai
+	case r >= 0x10a0 && r < 0x1100:
+		return georgian
+	case r >= 0x3040 && r < 0x3100, r >= 0xff66 && r < 0xffa0:
+		return kana
+	case r >= 0x1100 && r < 0x1200, r >= 0xac00 && r < 0xd7b0, r >= 0x3130 && r < 0x3190:
+		return hangul
+	case r >= 0x3400 && r < 0xa000, r >= 0x20000 && r < 0x40000:
+		return han
+	case r >= 0x2000 && r < 0x3400, r == utf8.RuneError, r >= 0xfe00 && r < 0x10000, r >= 0x1f000 && r < 0x20000:
+		return noScript
+	}
+	return otherScript
+}
+
+// byWords asks the function words of the languages of a script. Every token votes
+// for the languages that have it among theirs, with the weight of one vote divided
+// among them.
+func byWords(d *document.Document, s script) document.Language {
+	var votes [languageCount]float32
+	words, hits := 0, 0
+	for i := range d.Tokens[:min(len(d.Tokens), sampledTokens)] {
+		t := &d.Tokens[i]
+		if t.Shape == document.Mark || t.Shape == document.Number {
+			continue
+		}
+		words++
+		if set := functionWords.languages(t.Word); set != 0 {
+			hits++
+			vote(&votes, set)
+		}
+	}
+	best, second := 0, 1
+	if votes[1] > votes[0] {
+		best, second = 1, 0
+	}
+	for l := 2; l < languageCount; l++ {
+		switch {
+		case votes[l] > votes[best]:
+			best, second = l, best
+		case votes[l] > votes[second]:
+			second = l
+		}
+	}
+	switch {
+	case words == 0:
+		return document.Language{Code: "und"}
+	case votes[best] >= 0.5 && float32(hits)/float32(words) >= 0.04:
+		return document.Language{Code: languages[best].code, Confidence: confidence(votes[best], votes[second])}
+	case s == latin && words <= 12 && plain(d.Text):
+		return document.Language{Code: "en", Confidence: 0.3}
+	}
+	return document.Language{Code: "und"}
+}
+
+func vote(votes *[languageCount]float32, set uint32) {
+	n := float32(0)
+	for s := set; s != 0; s &= s - 1 {
+		n++
+	}
+	for l := range votes {
+		if set>>l&1 == 1 {
+			votes[l] += 1 / n
+		}
+	}
+}
+
+// confidence grows with the votes and with their lead.
+func confidence(best, second float32) float32 {
+	return best / (best + second + 0.5)
+}
+
+func plain(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
