@@ -1,0 +1,60 @@
+// Package rows adds up rows of 8-bit weights picked from a table: the inner loop of
+// every linear model over hashed features. Sums are of 16 bits and wrap; the callers
+// pick at most Most rows, which cannot.
+package rows
+
+// Numbers of weights of a row.
+const (
+	Width64 = 64
+	Width16 = 16
+)
+
+// Most is the number of rows whose sum fits 16 bits, whatever the weights.
+const Most = 256
+
+// Table is rows of one width one after another. Its number of rows is a power of
+// two, so that a hash picks one by its lowest bits.
+type Table struct {
+	weights []int8
+	mask    uint32
+}
+
+// NewTable makes a table of weights with rows of the given width; ok is false where
+// they are not a power of two of such rows. The weights are not copied.
+func NewTable(weights []int8, width int) (t Table, ok bool) {
+	n := len(weights) / width
+	if n == 0 || n&(n-1) != 0 || n*width != len(weights) || uint64(n) > 1<<32 {
+		return Table{}, false
+	}
+	return Table{weights: weights, mask: uint32(n - 1)}, true
+}
+
+// Mask picks the bits of a hash that number a row.
+func (t *Table) Mask() uint32 { return t.mask }
+
+// Sum64 sets sum to the sum of the rows picked from a table of rows of 64. Only the
+// bits of the mask count.
+func (t *Table) Sum64(sum *[Width64]int16, picked []uint32) { sum64(sum, t.weights, picked, t.mask) }
+
+// Sum16 is Sum64 for a table of rows of 16.
+func (t *Table) Sum16(sum *[Width16]int16, picked []uint32) { sum16(sum, t.weights, picked, t.mask) }
+
+func plainSum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
+	*sum = [Width64]int16{}
+	for _, r := range picked {
+		row := (*[Width64]int8)(weights[int(r&mask)*Width64:])
+		for k, w := range row {
+			sum[k] += int16(w)
+		}
+	}
+}
+
+func plainSum16(sum *[Width16]int16, weights []int8, picked []uint32, mask uint32) {
+	*sum = [Width16]int16{}
+	for _, r := range picked {
+		row := (*[Width16]int8)(weights[int(r&mask)*Width16:])
+		for k, w := range row {
+			sum[k] += int16(w)
+		}
+	}
+}

@@ -1,0 +1,28 @@
+package rows
+
+import "golang.org/x/sys/cpu"
+
+// vectors says that the processor has AVX2. Tests turn it off.
+var vectors = cpu.X86.HasAVX2
+
+//go:noescape
+func sum64AVX2(sum *[Width64]int16, weights *int8, picked *uint32, n int, mask uint32)
+
+//go:noescape
+func sum16AVX2(sum *[Width16]int16, weights *int8, picked *uint32, n int, mask uint32)
+
+func sum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
+	if !vectors || len(picked) == 0 {
+		plainSum64(sum, weights, picked, mask)
+		return
+	}
+	sum64AVX2(sum, &weights[0], &picked[0], len(picked), mask)
+}
+
+func sum16(sum *[Width16]int16, weights []int8, picked []uint32, mask uint32) {
+	if !vectors || len(picked) == 0 {
+		plainSum16(sum, weights, picked, mask)
+		return
+	}
+	sum16AVX2(sum, &weights[0], &picked[0], len(picked), mask)
+}

@@ -1,0 +1,76 @@
+// Package speech tags words with their part of speech: a greedy tagger from left to
+// right that adds up rows of weights which hashed features of a word, its neighbours
+// and the tags before it pick (the averaged perceptron of Collins 2002, with the
+// vocabulary's clusters and tag classes as features).
+package speech
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/starling-vr/starling/workloads/annotate/document"
+	"github.com/starling-vr/starling/workloads/annotate/model/rows"
+	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
+)
+
+// Tagger tags. It may be used by many goroutines at a time.
+type Tagger struct {
+	vocabulary *vocabulary.Vocabulary
+	table      rows.Table
+	scratch    sync.Pool
+}
+
+type scratch struct {
+	words  []word
+	picked []uint32
+	sum    [rows.Width64]int16
+}
+
+// New makes a tagger of weights: a row of 64 for each feature, the weight of tag t
+// at t. There must be a power of two of rows.
+func New(v *vocabulary.Vocabulary, weights []int8) (*Tagger, error) {
+	table, ok := rows.NewTable(weights, rows.Width64)
+	if !ok {
+		return nil, fmt.Errorf("speech: %d weights are not a power of two of rows of %d", len(weights), rows.Width64)
+	}
+	t := &Tagger{vocabulary: v, table: table}
+	t.scratch.New = func() any { return &scratch{picked: make([]uint32, 0, most)} }
+	return t, nil
+}
+
+// Tag writes Token.Tag of every token of every sentence. The vocabulary must have
+// been assigned.
+func (t *Tagger) Tag(d *document.Document) {
+	s := t.scratch.Get().(*scratch)
+	for i := range d.Sentences {
+		t.tagSentence(d, d.Sentences[i], s)
+	}
+	t.scratch.Put(s)
+}
+
+func (t *Tagger) tagSentence(d *document.Document, sentence document.Sentence, s *scratch) {
+	s.words = describe(s.words, d, sentence, t.vocabulary)
+	tokens := d.Tokens[sentence.Start:sentence.End]
+	var before, earlier document.Tag
+	for i := range tokens {
+		tag := s.words[i+window].only
+		if tag == document.NoTag {
+			s.picked = appendMoving(appendFixed(s.picked[:0], s.words, i+window), s.words, i+window, before, earlier)
+			t.table.Sum64(&s.sum, s.picked)
+			tag = best(&s.sum)
+		}
+		tokens[i].Tag = tag
+		earlier, before = before, tag
+	}
+}
+
+// best gives the tag with the highest sum, the lowest one of equals.
+func best(sum *[rows.Width64]int16) document.Tag {
+	tag, most := 1, sum[1]
+	for k := 2; k < document.Tags; k++ {
+		if sum[k] > most {
+			tag, most = k, sum[k]
+		}
+	}
+	return document.Tag(tag)
+}
