@@ -76,6 +76,7 @@ type watch struct {
 
 	current bool
 	viewer  *viewer  // of the cell's crowd, or one that becomes it; else nil
+	news    bool     // it is among its client's
 	known   bool     // the connection was told of the cell, by this watch or one before
 	floor   position // up to where, by one before: it is not to see less, or miss events unsaid
 	epoch   uint32   // of what it was given

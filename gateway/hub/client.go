@@ -29,6 +29,8 @@ type Client struct {
 	version   world.Version // of what told the cell
 	ring      int
 	watches   []*watch
+	news      []*watch    // of them, since the last flush
+	lookAtAll bool        // not only at those
 	unwatched []knownCell // the connection is yet to be told
 	messages  []privateMessage
 	deliveries
@@ -172,6 +174,7 @@ func (h *Hub) release(c *Client) (known []knownCell) {
 		}
 		h.unwatch(w)
 	}
+	c.forgetNews()
 	c.watches, c.home = nil, nil
 	delete(h.clients, c)
 	delete(h.opening, c)

@@ -34,14 +34,36 @@ const (
 	markCaughtUp // the last one as a viewer
 )
 
-// queue makes a client due like anything that comes in now.
+// queue makes a client due like anything that comes in now. Whatever it watches
+// may have news for it.
 func (h *Hub) queue(c *Client, now time.Time) {
+	c.lookAtAll = true
+	h.queueMessage(c, now)
+}
+
+// queueMessage does so for a private message.
+func (h *Hub) queueMessage(c *Client, now time.Time) {
 	if !c.queued {
-		h.queueAt(c, now, h.pace.due(now, now))
+		h.put(c, now, h.pace.due(now, now))
 	}
 }
 
 func (h *Hub) queueAt(c *Client, now, due time.Time) {
+	c.lookAtAll = true
+	h.put(c, now, due)
+}
+
+// queueNews makes a client due because of one cell that it watches: most of
+// those that it watches are silent most of the time.
+func (h *Hub) queueNews(w *watch, now, due time.Time) {
+	if c := w.client; !c.lookAtAll && !w.news {
+		w.news = true
+		c.news = append(c.news, w)
+	}
+	h.put(w.client, now, due)
+}
+
+func (h *Hub) put(c *Client, now, due time.Time) {
 	if !c.full && !c.gone {
 		h.wheel.put(c, now, due)
 	}
@@ -114,29 +136,48 @@ func (h *Hub) gather(c *Client, now time.Time) {
 		}
 		o.buffers, o.marks = append(o.buffers, o.bytes), append(o.marks, mark{})
 	}
-	for _, w := range c.watches {
-		target := w.cell
-		if !target.live || w.behind() {
-			continue
-		}
-		if w.viewer != nil && w.viewer.stream != nil {
-			h.gatherViewer(c, w.viewer, now)
-			continue
-		}
-		target.seal(h, now)
-		switch {
-		case w.current:
-			for n := w.at; n < target.next; n++ {
-				f := target.frames[n-target.first()]
-				o.buffers, o.marks = append(o.buffers, f.bytes(c.json)), append(o.marks, mark{watch: w, frame: f})
-			}
-		case w.given && w.generation == target.generation && w.sequence == target.sequence:
-			w.becomeCurrent()
-		default:
-			f := target.baselineFor(h, w, now)
-			o.buffers, o.marks = append(o.buffers, f.bytes(c.json)), append(o.marks, mark{watch: w, frame: f, baseline: true})
-		}
+	from := c.news
+	if c.lookAtAll {
+		from = c.watches
 	}
+	for _, w := range from {
+		h.gatherCell(c, w, now)
+	}
+	c.forgetNews()
+}
+
+// gatherCell collects what a cell has for a client.
+func (h *Hub) gatherCell(c *Client, w *watch, now time.Time) {
+	o, target := &h.out, w.cell
+	if !target.live || w.behind() {
+		return
+	}
+	if w.viewer != nil && w.viewer.stream != nil {
+		h.gatherViewer(c, w.viewer, now)
+		return
+	}
+	target.seal(h, now)
+	switch {
+	case w.current:
+		for n := w.at; n < target.next; n++ {
+			f := target.frames[n-target.first()]
+			o.buffers, o.marks = append(o.buffers, f.bytes(c.json)), append(o.marks, mark{watch: w, frame: f})
+		}
+	case w.given && w.generation == target.generation && w.sequence == target.sequence:
+		w.becomeCurrent()
+	default:
+		f := target.baselineFor(h, w, now)
+		o.buffers, o.marks = append(o.buffers, f.bytes(c.json)), append(o.marks, mark{watch: w, frame: f, baseline: true})
+	}
+}
+
+// forgetNews begins anew, after a look at what there was. A watch that was not
+// ready tells of itself once it is.
+func (c *Client) forgetNews() {
+	for i, w := range c.news {
+		w.news, c.news[i] = false, nil
+	}
+	c.news, c.lookAtAll = c.news[:0], false
 }
 
 // settle notes what the socket took.

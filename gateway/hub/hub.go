@@ -217,7 +217,7 @@ func (h *Hub) private(p privateMessage) {
 		h.slowReader(c, "answers pile up unread")
 		return
 	}
-	h.queue(c, time.Now())
+	h.queueMessage(c, time.Now())
 }
 
 // tick runs each tickEvery.

@@ -124,7 +124,7 @@ func (h *Hub) touch(c *cell, now, arrived time.Time) {
 	}
 	for _, w := range c.watchers {
 		if w.viewer == nil || w.viewer.stream == nil {
-			h.queueAt(w.client, now, due)
+			h.queueNews(w, now, due)
 		}
 	}
 }
