@@ -130,3 +130,58 @@ func TestPoolLetsGoOfGiants(t *testing.T) {
 		t.Error("the pool kept a giant")
 	}
 }
+
+func TestAppendedPartsCountAsWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.SliceOfN(rapid.StringMatching(`[a-f]{1,2}`), 2, 200).Draw(t, "words")
+		cut := rapid.IntRange(1, len(words)-1).Draw(t, "cut")
+		var whole Document
+		whole.AppendWords(words[:cut])
+		at := len(whole.Text)
+		whole.AppendWords(words[cut:])
+		var first, second, joined Document
+		whole.Slice(&first, 0, at)
+		whole.Slice(&second, at, len(whole.Text))
+		first.ResetTokens()
+		appendAll(&first)
+		appendAll(&second)
+		joined.Source = whole.Text
+		joined.SetText(whole.Text)
+		joined.Append(&first, 0)
+		joined.Append(&second, at)
+		if len(joined.Tokens) != len(words) || len(joined.Terms) != len(whole.Terms) || len(joined.Sentences) != 2 {
+			t.Fatalf("%d tokens, %d terms, %d sentences", len(joined.Tokens), len(joined.Terms), len(joined.Sentences))
+		}
+		for i := range joined.Tokens {
+			a, b := joined.Tokens[i], whole.Tokens[i]
+			if a.Start != b.Start || a.End != b.End || joined.Terms[a.Term] != whole.Terms[b.Term] {
+				t.Fatalf("token %d: %+v of %+v, want %+v of %+v", i, a, joined.Terms[a.Term], b, whole.Terms[b.Term])
+			}
+		}
+	})
+}
+
+// appendAll divides text at its spaces.
+func appendAll(d *Document) {
+	start := -1
+	for i := 0; i <= len(d.Text); i++ {
+		switch space := i == len(d.Text) || d.Text[i] == ' '; {
+		case space && start >= 0:
+			d.AppendToken(start, i, 0)
+			start = -1
+		case !space && start < 0:
+			start = i
+		}
+	}
+	d.EndSentence(true)
+}
+
+func TestStopWords(t *testing.T) {
+	var d Document
+	d.AppendWords([]string{"The", "Reactor", "IS", "n’t", ",", "1999", "here", "coolant"})
+	for i, stop := range []bool{true, false, true, true, true, true, true, false} {
+		if got := d.Terms[d.Tokens[i].Term].Stop; got != stop {
+			t.Errorf("%q: stop %v", d.TokenBytes(i), got)
+		}
+	}
+}

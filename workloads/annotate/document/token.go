@@ -61,12 +61,6 @@ func (m EntityMark) Kind() EntityKind { return EntityKind((m + 1) / 2) }
 // Begins says whether a mention begins here.
 func (m EntityMark) Begins() bool { return m&1 == 1 }
 
-// The folding of bytes: ASCII capitals to small letters, digits to '0'.
-var (
-	folded  [256]byte
-	capital [256]bool
-)
-
 // Byte classes of the description of tokens.
 const (
 	isMark = iota
@@ -75,9 +69,8 @@ const (
 	isDigit
 )
 
-var class [256]uint8
-
-func init() {
+// folded maps ASCII capitals to small letters and digits to '0'.
+var folded, class = func() (folded [256]byte, class [256]uint8) {
 	for i := range 256 {
 		c := byte(i)
 		folded[i] = c
@@ -85,12 +78,13 @@ func init() {
 		case c >= 'a' && c <= 'z', c >= 0x80:
 			class[i] = isLower
 		case c >= 'A' && c <= 'Z':
-			class[i], folded[i], capital[i] = isUpper, c+32, true
+			class[i], folded[i] = isUpper, c+32
 		case c >= '0' && c <= '9':
 			class[i], folded[i] = isDigit, '0'
 		}
 	}
-}
+	return
+}()
 
 const (
 	hashStart = 2166136261
@@ -228,7 +222,7 @@ func shape(first byte, n, hyphens int, seen *[4]int) Shape {
 		return Lower
 	case upper == 0 && hyphens > 0:
 		return Hyphened
-	case upper == 1 && capital[first] && (lower > 0 || n == 1):
+	case upper == 1 && class[first] == isUpper && (lower > 0 || n == 1):
 		return Title
 	case lower == 0 && upper > 0:
 		return Capitals
