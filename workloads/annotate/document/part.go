@@ -1,5 +1,7 @@
 package document
 
+import "bytes"
+
 // Slice makes part the document of d's Text from start to end. It shares d's bytes:
 // d must stay as it is until Join. Functions that need no more than text may run on
 // parts at the same time.
@@ -18,8 +20,14 @@ func (d *Document) Append(part *Document, start int) {
 		t.Start, t.End = t.Start+shift, t.End+shift
 		d.Tokens = append(d.Tokens, t)
 	}
+	if base > 0 && base < uint32(len(d.Tokens)) && d.Tokens[base-1].End == d.Tokens[base].Start {
+		d.Tokens[base].Flags |= Glued // cut within a word
+	}
 	d.appendTerms(part, base)
-	for _, s := range part.Sentences {
+	for i, s := range part.Sentences {
+		if i == 0 && start > 0 && !bytes.HasSuffix(d.Text[:start], []byte("\n\n")) {
+			s.Paragraph = false
+		}
 		s.Start, s.End = s.Start+base, s.End+base
 		d.Sentences = append(d.Sentences, s)
 	}
