@@ -1,0 +1,322 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/starling-vr/starling/invoke"
+)
+
+// Spec describes a function to deploy.
+type Spec struct {
+	// Name identifies the function in accounts and errors; unique in a scheduler.
+	Name string
+	// Contract is what the function is promised: Rate is records per second from all
+	// sources together, Deadline from when a record is due to its decision. Without a
+	// Rate nothing is tested. RunTime is of one record; 0 means measured.
+	Contract invoke.Contract
+	// Program is what runs first.
+	Program *Program
+	// Sources bring the records, all of one size; each has a poller of its own.
+	Sources []Source
+	// Batch is the most records decided at once, up to MostAtOnce, the default.
+	Batch int
+	// Pace says whether pollers leave their cores.
+	Pace Pace
+	// Cores are the processors that pollers are kept on, in turn. Default: for pinned
+	// pollers the last ones allowed, as the first ones often serve interrupts; for
+	// yielding ones any.
+	Cores []int
+	// Nice is the pollers' niceness, -20 to 19; below 0 it needs the right to.
+	Nice int
+	// Samples gets SampleRate records per second from all sources together.
+	Samples    Outlet
+	SampleRate float64
+	// Selected gets the records that were selected.
+	Selected Outlet
+	// Pass is how often what waits for the outlets is passed on. Default 10 ms: each
+	// time some core is taken from a poller for a moment.
+	Pass time.Duration
+	// Failed is told of what failed (*PanicError, *RecordError), not of all of it if
+	// much fails at once. Called by one goroutine. Nil: only counted.
+	Failed func(error)
+	// Clock is what deadlines are counted with. Default: ProcessorClock.
+	Clock *Clock
+}
+
+// Function is a deployed function.
+type Function struct {
+	name        string
+	spec        Spec
+	contract    invoke.Contract
+	clock       *Clock
+	size        int
+	reservation *invoke.Reservation
+
+	program atomic.Pointer[compiled]
+	swap    sync.Mutex
+
+	pollers []*poller
+	polling sync.WaitGroup
+	ready   sync.WaitGroup
+	errors  chan error
+	closing chan struct{}
+	closed  sync.Once
+	drained chan struct{}
+
+	accounts sync.Mutex // guards what follows
+	settled  Stats      // of pollers, without what their counters hold
+	notes    []string
+}
+
+const (
+	defaultPass = 10 * time.Millisecond
+	// startDelay is between all pollers being ready and the first record.
+	startDelay = time.Millisecond
+)
+
+// Deploy admits a function to s, if its contract can be held beside all others and
+// its kernels are fast enough, and starts its pollers. The error is an
+// *invoke.NotAdmittedError, a *ProgramError, or says what makes no sense.
+func Deploy(s *invoke.Scheduler, spec Spec) (*Function, error) {
+	f := &Function{
+		name: spec.Name, spec: spec, clock: spec.Clock,
+		errors: make(chan error, pendingErrors), closing: make(chan struct{}), drained: make(chan struct{}),
+	}
+	if f.clock == nil {
+		f.clock = ProcessorClock()
+	}
+	kernels, err := spec.Program.check()
+	if err == nil {
+		err = f.checkSpec()
+	}
+	if err != nil {
+		return nil, err
+	}
+	arena := spec.Sources[0].records()
+	f.size = arena.size
+	f.program.Store(compile(kernels, timeKernels(kernels, arena, f.clock), spec.Program.Version))
+	if err := f.makePollers(); err != nil {
+		return nil, err
+	}
+	if err := f.admit(s); err != nil {
+		return nil, err
+	}
+	f.start()
+	return f, nil
+}
+
+func (f *Function) checkSpec() error {
+	s := &f.spec
+	if len(s.Sources) == 0 {
+		return errors.New("stream: no sources")
+	}
+	for i, source := range s.Sources {
+		if _, ring := source.(*Ring); ring && slices.Contains(s.Sources[:i], source) {
+			return fmt.Errorf("stream: source %d: a ring cannot have two pollers", i)
+		}
+		if a := source.records(); a == nil || a.count == 0 {
+			return fmt.Errorf("stream: source %d has no records", i)
+		} else if a.size != s.Sources[0].records().size {
+			return fmt.Errorf("stream: records of %d and %d bytes", s.Sources[0].records().size, a.size)
+		}
+	}
+	if s.Batch < 0 || s.Batch > MostAtOnce || s.Nice < -20 || s.Nice > 19 || s.Pass < 0 || s.Samples.Slots < 0 || s.Selected.Slots < 0 {
+		return errors.New("stream: Batch, Nice, Pass or Slots is out of its range")
+	}
+	if !(s.SampleRate >= 0 && s.SampleRate <= 1e6) || (s.SampleRate > 0) != (s.Samples.To != nil) {
+		return fmt.Errorf("stream: SampleRate %g: want 0 to 1e6, and Samples if it is not 0", s.SampleRate)
+	}
+	if s.Batch == 0 {
+		s.Batch = MostAtOnce
+	}
+	if s.Pass == 0 {
+		s.Pass = defaultPass
+	}
+	return nil
+}
+
+func (f *Function) makePollers() error {
+	for i, source := range f.spec.Sources {
+		arena := source.records()
+		p := &poller{
+			function: f, index: i, read: f.clock.Read, peek: f.clock.peek(), refs: arena.refs, mask: uint64(arena.count - 1),
+			most: uint64(f.spec.Batch), limit: math.MaxUint64, pace: newPace(f.spec.Pace, f.clock),
+			counters: new(counters), spare: new(counters), core: f.coreOf(i), sampleAt: math.MaxUint64,
+			ended: make(chan struct{}), samples: newSide(f, f.spec.Samples, i, f.size), selected: newSide(f, f.spec.Selected, i, f.size),
+		}
+		if deadline := f.spec.Contract.Deadline; deadline > 0 {
+			p.limit = f.clock.Ticks(deadline)
+		}
+		switch source := source.(type) {
+		case *Ring:
+			p.ring = source
+			p.next = source.tail.Load()
+			p.tail = p.next
+		case *Schedule:
+			table, err := newTimetable(source, f.clock)
+			if err != nil {
+				return err
+			}
+			p.table, p.phase = table, source.Phase
+		}
+		if f.spec.SampleRate > 0 {
+			p.sampleEvery = uint64(f.clock.Frequency * float64(len(f.spec.Sources)) / f.spec.SampleRate)
+		}
+		f.pollers = append(f.pollers, p)
+	}
+	return nil
+}
+
+// coreOf chooses where a poller runs.
+func (f *Function) coreOf(i int) int {
+	cores := f.spec.Cores
+	if len(cores) == 0 && f.spec.Pace == Pinned {
+		if allowed := AllowedCores(); len(allowed) > 0 {
+			return allowed[len(allowed)-1-i%len(allowed)]
+		}
+	}
+	if len(cores) == 0 {
+		return -1
+	}
+	return cores[i%len(cores)]
+}
+
+// start lets the pollers begin together, and the drainer with them.
+func (f *Function) start() {
+	f.ready.Add(len(f.pollers))
+	for _, p := range f.pollers {
+		f.polling.Go(func() { p.main() })
+	}
+	f.ready.Wait()
+	at := f.clock.Read() + f.clock.Ticks(startDelay)
+	for _, p := range f.pollers {
+		p.started.Store(at)
+	}
+	go f.pass()
+}
+
+// main is the poller's goroutine. Its thread ends with it: it is not to be used
+// for anything else with what was set.
+func (p *poller) main() {
+	runtime.LockOSThread()
+	debug.SetPanicOnFault(true)
+	p.prepare()
+	p.function.ready.Done()
+	for p.started.Load() == 0 {
+		yieldCore()
+	}
+	at := p.started.Load()
+	p.table.start(at, p.phase)
+	if p.sampleEvery > 0 {
+		p.sampleAt = at + p.sampleEvery*uint64(p.index)/uint64(len(p.function.pollers))
+	}
+	for p.run() {
+	}
+	close(p.ended)
+}
+
+// prepare sets what the thread is to have, and has the code in its core's caches.
+func (p *poller) prepare() {
+	f := p.function
+	if p.core >= 0 {
+		if err := pinThread(p.core); err != nil {
+			f.note(fmt.Sprintf("poller %d is not kept on core %d: %v", p.index, p.core, err))
+			p.core = -1
+		}
+	}
+	if f.spec.Nice != 0 {
+		if err := niceThread(f.spec.Nice); err != nil {
+			f.note(fmt.Sprintf("poller %d does not have niceness %d: %v", p.index, f.spec.Nice, err))
+		}
+	}
+	sharpenTimer()
+	p.program = f.program.Load()
+	timeKernels(p.program.kernels, f.spec.Sources[p.index].records(), f.clock)
+}
+
+// Swap lets the pollers go on with another program from their next batch on. What a
+// kernel costs is taken from the one of the same size before. The error is a
+// *ProgramError.
+func (f *Function) Swap(program *Program) error {
+	kernels, err := program.check()
+	if err != nil {
+		return err
+	}
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	before := f.program.Load()
+	costs := make([]uint64, len(kernels))
+	for i, k := range kernels {
+		costs[i] = before.costOf(k.Size)
+	}
+	f.program.Store(compile(kernels, costs, program.Version))
+	return nil
+}
+
+// pass hands on what waits in the side rings, and tells of failures, until the
+// function is closed.
+func (f *Function) pass() {
+	defer close(f.drained)
+	ticker := time.NewTicker(f.spec.Pass)
+	defer ticker.Stop()
+	for open := true; open; {
+		select {
+		case <-ticker.C:
+		case err := <-f.errors:
+			f.tell(err)
+			continue
+		case <-f.closing:
+			open = false
+		}
+		for _, p := range f.pollers {
+			for _, s := range []*side{p.samples, p.selected} {
+				if s != nil {
+					s.pass(f.clock)
+				}
+			}
+		}
+	}
+	for len(f.errors) > 0 {
+		f.tell(<-f.errors)
+	}
+}
+
+func (f *Function) tell(err error) {
+	if f.spec.Failed != nil {
+		f.spec.Failed(err)
+	}
+}
+
+// Close stops the pollers after their batches, passes on what waits for the
+// outlets, and ends the contract. Its sources may be used again afterwards.
+func (f *Function) Close() {
+	f.closed.Do(func() {
+		for _, p := range f.pollers {
+			p.control.Or(stop)
+		}
+		f.polling.Wait()
+		close(f.closing)
+		<-f.drained
+		f.reservation.Release()
+	})
+}
+
+// Name returns the function's name.
+func (f *Function) Name() string { return f.name }
+
+// Contract returns the contract with its defaults filled in.
+func (f *Function) Contract() invoke.Contract { return f.contract }
+
+func (f *Function) note(line string) {
+	f.accounts.Lock()
+	defer f.accounts.Unlock()
+	f.notes = append(f.notes, line)
+}
