@@ -40,6 +40,17 @@ func (c *Contract) Places() int {
 	return c.Burst + int(math.Ceil(c.Rate*c.Deadline.Seconds()))
 }
 
+// Workers returns how many workers may run the function at once, with a core for
+// each: those for long runs only if its runs are long.
+func (f *Function) Workers() float64 {
+	if s := f.scheduler; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	workers, _ := f.policy.left(f.policy.workersFor(f))
+	return workers
+}
+
 // runTime is the 99th percentile that admission reckons with.
 func (f *Function) runTime() time.Duration {
 	if d := f.spec.Contract.RunTime; d > 0 {

@@ -26,8 +26,11 @@ type Scheduler struct {
 
 // New starts a scheduler. Close ends it.
 func New(config Config) *Scheduler {
-	config = config.withDefaults()
+	if config.Clock == nil {
+		config.Clock = Now
+	}
 	s := &Scheduler{clock: config.Clock, policy: NewPolicy(config, config.Clock())}
+	config = s.policy.config
 	s.sweep.scheduler = s
 	for range config.Workers {
 		w := &worker{scheduler: s, wake: make(chan struct{}, 1), slice: config.Slice}

@@ -43,6 +43,7 @@ type flow struct {
 	splitAbove    int
 	whole, mapped cost
 	guarantee     float64 // workers kept busy by the guarantee
+	workers       float64 // that may run it
 }
 
 // cost is a line: ns for a document, and ns per unit of its size.
@@ -85,8 +86,10 @@ func (p *policy) grow(now invoke.Instant, levels int) {
 	}
 }
 
-// perWall turns nanoseconds of work into wall time with all workers.
-func (p *policy) perWall(work int64) int64 { return int64(float64(work) * p.pace / p.workers) }
+// perWall turns nanoseconds of work into wall time with all workers that may do it.
+func (p *policy) perWall(work int64, workers float64) int64 {
+	return int64(float64(work) * p.pace / workers)
+}
 
 // busy is the wall time until all workers are done with what runs.
 func (p *policy) busy(now invoke.Instant) time.Duration {
@@ -96,7 +99,7 @@ func (p *policy) busy(now invoke.Instant) time.Duration {
 			sum += left
 		}
 	}
-	return time.Duration(p.perWall(sum))
+	return time.Duration(p.perWall(sum, p.workers))
 }
 
 func (f *flow) levelCost(level int) cost { return f.cost[min(level, f.levels-1)] }
@@ -104,7 +107,7 @@ func (f *flow) levelCost(level int) cost { return f.cost[min(level, f.levels-1)]
 // alone is how long a document takes with nothing else to do.
 func (p *policy) alone(f *flow, size int) time.Duration {
 	if f.splitAbove > 0 && size > f.splitAbove {
-		return time.Duration(float64(f.whole.at(size)) + float64(f.mapped.at(size))/p.workers)
+		return time.Duration(float64(f.whole.at(size)) + float64(f.mapped.at(size))/f.workers)
 	}
 	return time.Duration(f.levelCost(maxLevels).at(size))
 }
@@ -124,7 +127,7 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (Reason, time.Duration) {
 	}
 	p.follow(now, t.due)
 	for l := range maxLevels {
-		t.work[l] = p.perWall(f.levelCost(l).at(t.size))
+		t.work[l] = p.perWall(f.levelCost(l).at(t.size), f.workers)
 	}
 	last := p.levels - 1
 	busy := p.busy(now)
@@ -141,6 +144,7 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (Reason, time.Duration) {
 	if f.hard && took > free {
 		return TooLate, took
 	}
+	queue := busy + time.Duration(p.waiting[p.level(now)].until(t.due))
 	before := p.worst(t.guaranteed, now)
 	p.put(t)
 	if after := p.worst(t.guaranteed, now); f.hard && after+busy > 0 && before+busy <= 0 {
@@ -150,7 +154,7 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (Reason, time.Duration) {
 	if t.guaranteed {
 		f.bucket.Take()
 	}
-	t.predicted = time.Duration(float64(wait) / p.pace)
+	t.predicted = time.Duration(float64(queue) / p.pace)
 	return 0, 0
 }
 
@@ -233,7 +237,7 @@ func (p *policy) resume(now invoke.Instant, t *ticket, c cost) {
 // join adds a part of a document that was taken to what waits.
 func (p *policy) join(now invoke.Instant, t *ticket) {
 	p.follow(now, t.due)
-	work := p.perWall(t.flow.mapped.at(t.size))
+	work := p.perWall(t.flow.mapped.at(t.size), t.flow.workers)
 	for l := range t.work {
 		t.work[l] = work
 	}
@@ -248,7 +252,7 @@ func (p *policy) learnPace(waited, predicted time.Duration) {
 		p.pace += (1 - p.pace) / 512
 		return
 	}
-	seen := min(max(float64(waited)/float64(predicted), 0.5), maxPace)
+	seen := min(max(float64(waited)/float64(predicted), 1), maxPace)
 	weight := 1.0 / 128
 	if seen > p.pace {
 		weight = 1.0 / 32

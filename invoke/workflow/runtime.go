@@ -69,22 +69,9 @@ func (l *line) record(size int, took time.Duration) bool {
 }
 
 func (l *line) fit() {
-	mean := l.t / l.n
-	spread := l.xx - l.x*l.x/l.n
-	slope := 0.0
-	if spread > l.n { // the sizes differ
-		slope = (l.xt - l.x*l.t/l.n) / spread
+	if l.seen >= believed || l.declared == 0 {
+		l.draw()
 	}
-	fixed := mean - slope*(l.x/l.n+l.reference)
-	if slope < 0 || fixed < 0 { // noise: in proportion to the size
-		size := l.x/l.n + l.reference
-		if size <= 0 {
-			slope, fixed = 0, mean
-		} else {
-			slope, fixed = mean/size, 0
-		}
-	}
-	l.fixed, l.slope = fixed, slope
 	l.p99 = l.recent.Quantile(0.99)
 	if l.before != nil {
 		l.p99 = max(l.p99, l.before.Quantile(0.99))
@@ -99,6 +86,22 @@ func (l *line) fit() {
 	*l.recent = invoke.Histogram{}
 	for _, sum := range []*float64{&l.n, &l.x, &l.t, &l.xx, &l.xt, &l.reached, &l.ran} {
 		*sum /= 2
+	}
+}
+
+// believed is how many runs outweigh what was declared, and tell a line from noise.
+const believed = 32
+
+func (l *line) draw() {
+	mean, size := l.t/l.n, l.x/l.n+l.reference
+	l.fixed, l.slope = 0, mean/size // in proportion to the size
+	spread := l.xx - l.x*l.x/l.n
+	if l.seen < believed || spread < l.n {
+		return
+	}
+	slope := (l.xt - l.x*l.t/l.n) / spread
+	if fixed := mean - slope*size; slope >= 0 && fixed >= 0 {
+		l.fixed, l.slope = fixed, slope
 	}
 }
 

@@ -238,6 +238,7 @@ func (w *Workflow[D]) replan() {
 			f.whole.add(chance*l.fixed, chance*l.slope)
 		}
 	}
+	f.workers = max(w.fn.Workers(), 0.1)
 	f.guarantee = w.graph.Rate * all.atReference(reference) / float64(time.Second)
 	_, through, _ := criticalPath(after, took)
 	w.shares = w.shares[:0]

@@ -1,0 +1,222 @@
+package workflow_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/invoke/workflow"
+)
+
+// takes makes a function that takes so long for each unit of size.
+func takes(name string, perUnit time.Duration, needs ...string) function {
+	return function{Name: name, Needs: needs, RunTime: perUnit, Run: func(r *run) error {
+		<-time.After(time.Duration(r.Size) * perUnit)
+		return nil
+	}}
+}
+
+// crowd submits documents and gathers what becomes of them.
+type crowd struct {
+	refused, taken         int
+	late, complete, failed int
+	shed                   map[string]int
+	done                   chan *run
+}
+
+func (c *crowd) submit(t *rapid.T, w *flow, size int) {
+	err := w.Submit(&run{Document: &page{}, Size: size, Done: func(r *run) { c.done <- r }})
+	var refusal *workflow.Refusal
+	switch {
+	case err == nil:
+		c.taken++
+	case errors.As(err, &refusal) && refusal.Retryable == (refusal.Reason != workflow.TooLarge):
+		c.refused++
+	default:
+		t.Fatal(err)
+	}
+}
+
+func (c *crowd) gather(w *flow) {
+	for range c.taken {
+		r := <-c.done
+		if r.Late() {
+			c.late++
+		}
+		if r.Err() == nil {
+			c.complete++
+		}
+		for i, name := range w.Steps() {
+			if r.Outcome(i) == workflow.Shed {
+				c.shed[name]++
+			}
+		}
+	}
+}
+
+// inBubble runs a crowd against a workflow in virtual time.
+func inBubble(t *testing.T, check func(*rapid.T, *crowd, *workflow.Engine[page])) {
+	rapid.Check(t, func(rt *rapid.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := invoke.New(invoke.Config{Workers: 2, ShortWorkers: -1})
+			e := workflow.New[page](s, workflow.Options{})
+			check(rt, &crowd{shed: map[string]int{}, done: make(chan *run, 10000)}, e)
+			if err := s.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// A burst that fits in without the optional steps but not with them: nothing is late
+// or refused, and what is declared to go first goes first.
+func TestOptionalStepsGoFirst(t *testing.T) {
+	inBubble(t, func(t *rapid.T, c *crowd, e *workflow.Engine[page]) {
+		if err := e.Register(takes("required", 300*time.Microsecond), takes("summary", 100*time.Microsecond), takes("phrases", 50*time.Microsecond)); err != nil {
+			t.Fatal(err)
+		}
+		w, err := e.Deploy(graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Queue: 10000, Steps: []step{
+			{Function: "summary", Shed: 1}, {Function: "phrases", Shed: 2}, {Function: "required"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := rapid.IntRange(450, 570).Draw(t, "burst") // 2 workers do 570 x 0.3 ms in 86 ms
+		for range n {
+			c.submit(t, w, 1)
+		}
+		c.gather(w)
+		if c.refused > 0 || c.late > 0 || c.complete != n {
+			t.Fatalf("%d refused, %d late, %d of %d complete", c.refused, c.late, c.complete, n)
+		}
+		if c.shed["summary"] == 0 || c.shed["phrases"] > c.shed["summary"] {
+			t.Fatalf("shed: %v", c.shed)
+		}
+	})
+}
+
+// Without need nothing is shed.
+func TestNothingIsShedWithoutNeed(t *testing.T) {
+	inBubble(t, func(t *rapid.T, c *crowd, e *workflow.Engine[page]) {
+		if err := e.Register(takes("required", 300*time.Microsecond), takes("summary", 100*time.Microsecond)); err != nil {
+			t.Fatal(err)
+		}
+		w, err := e.Deploy(graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Queue: 10000, Steps: []step{
+			{Function: "summary", Shed: 1}, {Function: "required"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range rapid.IntRange(1, 400).Draw(t, "burst") { // 400 x 0.4 ms on two workers: 80 ms
+			c.submit(t, w, 1)
+		}
+		c.gather(w)
+		if c.refused+c.late > 0 || len(c.shed) > 0 {
+			t.Fatalf("%d refused, %d late, shed: %v", c.refused, c.late, c.shed)
+		}
+	})
+}
+
+// However many come, of whatever sizes, none that was taken is late, and the machine
+// is used.
+func TestWhatIsTakenIsInTime(t *testing.T) {
+	inBubble(t, func(t *rapid.T, c *crowd, e *workflow.Engine[page]) {
+		if err := e.Register(takes("required", 10*time.Microsecond), takes("summary", 3*time.Microsecond)); err != nil {
+			t.Fatal(err)
+		}
+		w, err := e.Deploy(graph{Name: "w", Deadline: 50 * time.Millisecond, Hard: true, Queue: 100000, Steps: []step{
+			{Function: "required"}, {Function: "summary", Shed: 1},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		offered := time.Duration(0)
+		for range 20 {
+			for range rapid.IntRange(0, 100).Draw(t, "burst") {
+				size := rapid.IntRange(10, 200).Draw(t, "size")
+				offered += time.Duration(size) * 10 * time.Microsecond
+				c.submit(t, w, size)
+			}
+			<-time.After(time.Duration(rapid.IntRange(0, 40).Draw(t, "ms")) * time.Millisecond)
+		}
+		c.gather(w)
+		if c.late > 0 {
+			t.Fatalf("%d of %d taken were late", c.late, c.taken)
+		}
+		if offered < 70*time.Millisecond && c.refused > 0 {
+			t.Fatalf("%d refused of %v of work in all", c.refused, offered)
+		}
+	})
+}
+
+func TestTooLargeForItsDeadline(t *testing.T) {
+	e := engine(t, takes("slow", time.Millisecond))
+	w := deploy(t, e, graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Steps: steps("slow")})
+	err := w.Submit(&run{Document: &page{}, Size: 101, Done: func(*run) { t.Error("done") }})
+	var refusal *workflow.Refusal
+	if !errors.As(err, &refusal) || refusal.Reason != workflow.TooLarge || refusal.Retryable || !strings.Contains(err.Error(), "101ms after arrival, due after 100ms") {
+		t.Error(err)
+	}
+}
+
+func TestAdmissionShowsItsArithmetic(t *testing.T) {
+	e := engine(t, takes("parse", 20*time.Millisecond), takes("tags", 50*time.Millisecond, "parse"), takes("names", 40*time.Millisecond, "tags"), takes("topic", 30*time.Millisecond, "parse"))
+	for _, c := range []struct {
+		g    graph
+		want string
+	}{
+		{graph{Name: "w", Deadline: 100 * time.Millisecond, Steps: steps("parse", "tags", "names", "topic")},
+			"critical_path: parse 20ms + tags 50ms + names 40ms = 110ms > deadline 100ms"},
+		{graph{Name: "w", Deadline: time.Second, Rate: 20, Steps: steps("parse", "tags", "topic")},
+			"cores: w 20/s x 100ms = 2 cores > 1.6 (2 workers x 0.8 reservable)"},
+		{graph{Name: "w", Deadline: time.Second, Rate: 20, Steps: steps("parse", "tags", "topic")},
+			"functions: a document takes parse 20ms + tags 50ms + topic 30ms = 100ms"},
+	} {
+		_, err := e.Deploy(c.g)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v\nwant %s", err, c.want)
+		}
+	}
+	w := deploy(t, e, graph{Name: "w", Deadline: time.Second, Rate: 5, Steps: steps("parse", "tags", "topic")})
+	if shares := w.Shares(); shares[0]+shares[1] < 999*time.Millisecond || shares[0]+shares[1] > time.Second {
+		t.Error(shares)
+	}
+}
+
+// A flood beyond the guarantee does not cost those within it.
+func TestGuaranteeHoldsInAFlood(t *testing.T) {
+	inBubble(t, func(t *rapid.T, c *crowd, e *workflow.Engine[page]) {
+		if err := e.Register(takes("work", time.Millisecond), takes("other", time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		promised, err := e.Deploy(graph{Name: "promised", Deadline: 100 * time.Millisecond, Hard: true, Rate: 500, Burst: 20, Steps: steps("work")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flood, err := e.Deploy(graph{Name: "flood", Deadline: 100 * time.Millisecond, Hard: true, Steps: steps("other")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		others := &crowd{shed: map[string]int{}, done: make(chan *run, 10000)}
+		for range 30 {
+			for range rapid.IntRange(0, 60).Draw(t, "flood") {
+				others.submit(t, flood, 1)
+			}
+			for range 5 {
+				c.submit(t, promised, 1)
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+		c.gather(promised)
+		others.gather(flood)
+		if c.refused+c.late > 0 {
+			t.Fatalf("%d refused and %d late within the guarantee", c.refused, c.late)
+		}
+	})
+}
