@@ -85,6 +85,18 @@ func (e *Engine[D]) Deploy(g Graph[D]) (*Workflow[D], error) {
 	return w, nil
 }
 
+// Validate tests the graph itself, as Deploy does, without admitting it. The error is
+// a *GraphError.
+func (e *Engine[D]) Validate(g Graph[D]) error {
+	if err := checkGraph(&g); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, err := order(e.functions, &g)
+	return err
+}
+
 func checkGraph[D any](g *Graph[D]) error {
 	problem := func(text string) error { return &GraphError{Graph: g.Name, Problem: text} }
 	switch {
