@@ -15,4 +15,4 @@ PATH="$bin:$PATH" protoc -I . \
 	--go-vtproto_opt=pool=github.com/starling-vr/starling/api/starling/v1.ClientMessage \
 	--go-vtproto_opt=pool=github.com/starling-vr/starling/api/cluster/v1.PeerFrame \
 	--go-grpc_out=. --go-grpc_opt=module=github.com/starling-vr/starling \
-	api/starling/v1/*.proto api/cluster/v1/*.proto
+	api/starling/v1/*.proto api/cluster/v1/*.proto api/annotate/v1/*.proto
