@@ -40,6 +40,7 @@ type crowdOptions struct {
 	self       bool
 	server     string
 	wait       time.Duration
+	beside     bool
 	store      string
 	durability string
 	masters    int
@@ -123,6 +124,7 @@ Exit status 3 when more was missed than --max-miss allows.`,
 	}
 	o.commonFlags(cmd)
 	flags := cmd.Flags()
+	flags.BoolVar(&o.beside, "yardstick", false, "with --self: let a yardstick have the same crowd, by turns before and after, and give the server's figures as ratios to it, too")
 	flags.BoolVar(&o.findLimit, "find-limit", false, "look for the highest rate at which no more than --max-miss (default 1%) is missed in every seed")
 	flags.BoolVar(&o.rateByLambda, "rate-by-lambda", false, "with --find-limit: change lambda instead of the number of participants")
 	flags.IntVar(&o.repeats, "repeats", 1, "with --find-limit: how often a run is made again that missed too much while other processes used over 10 % of this machine")
@@ -178,10 +180,13 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	switch {
 	case o.self == (len(o.targets) > 0):
 		return s, errors.New("give --self, or --target")
+	case o.beside && (!o.self || o.server == report.Yardstick):
+		return s, errors.New("--yardstick compares with a server of one's own: it is for --self, and not with --server yardstick")
 	case o.self && o.server == report.Yardstick && len(o.set) > 0:
 		return s, errors.New("a yardstick has no settings: leave out --set")
 	case o.self && o.server == report.Yardstick:
-		s.Self = o.yardstick()
+		options := o.yardstick()
+		s.Self = &target.Options{Yardstick: &options}
 		return s, nil
 	case o.server != report.Starling:
 		return s, fmt.Errorf("--server %q: want starling, or with --self yardstick", o.server)
@@ -196,9 +201,9 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	return s, err
 }
 
-// yardstick is the server of --server yardstick.
-func (o *crowdOptions) yardstick() *target.Options {
-	return &target.Options{Yardstick: &yardstick.Options{Wait: o.wait, Congestion: congestion}}
+// yardstick gives the options of one.
+func (o *crowdOptions) yardstick() yardstick.Options {
+	return yardstick.Options{Wait: o.wait, Congestion: congestion}
 }
 
 func (o *crowdOptions) tokens() (trial.Tokens, error) {
@@ -271,7 +276,7 @@ func (o *crowdOptions) run(ctx context.Context, out io.Writer) error {
 	for i := range max(o.seeds, 1) {
 		s.Seed = o.seed + uint64(i)
 		s.Title = fmt.Sprintf("%s, seed %d", s.Scenario.Name, s.Seed)
-		r, err := trial.Run(ctx, s)
+		r, err := o.once(ctx, s, i)
 		if err != nil {
 			view.Close()
 			return err
@@ -288,6 +293,14 @@ func (o *crowdOptions) run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// once makes the i-th run; a yardstick takes its turn before every other one.
+func (o *crowdOptions) once(ctx context.Context, s trial.Spec, i int) (*report.Run, error) {
+	if !o.beside {
+		return trial.Run(ctx, s)
+	}
+	return trial.RunBeside(ctx, s, o.yardstick(), i%2 == 0)
 }
 
 // write gives the results as asked for.
@@ -311,7 +324,14 @@ func (o *crowdOptions) write(out io.Writer, runs []report.Run) error {
 			return err
 		}
 	}
-	return nil
+	if len(runs) == 1 || runs[0].Yardstick == nil {
+		return nil
+	}
+	all, err := report.Merge(runs...)
+	if err == nil {
+		_, err = fmt.Fprintln(out, "all seeds:", all.Yardstick.Text(all.MissRate))
+	}
+	return err
 }
 
 // summarize says what matters in a few lines.
@@ -335,6 +355,9 @@ latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms
 	}
 	if n := r.Nearest; n != nil {
 		fmt.Fprintf(out, "of the %d nearest: %d of %d deliveries; missed %.3f %%; p50 %.1f, p99 %.1f ms\n", n.Count, n.DeliveriesReceived, n.DeliveriesExpected, 100*n.MissRate, n.LatencyMS.P50, n.LatencyMS.P99)
+	}
+	if r.Yardstick != nil {
+		fmt.Fprintln(out, r.Yardstick.Text(r.MissRate))
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(out, "note:", note)

@@ -17,7 +17,7 @@ import (
 func loadtest(t *testing.T, arguments ...string) (output string, status int) {
 	t.Helper()
 	short := []string{"--scenario", "street", "--participants", "16", "--warmup", "200ms", "--duration", "1s", "--plain"}
-	if slices.Contains(arguments, "--self") {
+	if slices.Contains(arguments, "--self") && !slices.Contains(arguments, report.Yardstick) {
 		short = append(short, "--set", "gateway.refuse_overload=false")
 	}
 	p := launch(t, nil, append(append([]string{"loadtest"}, arguments...), short...)...)
@@ -55,6 +55,39 @@ func TestALoadTestOfItsOwnServer(t *testing.T) {
 	}
 }
 
+func TestALoadTestOfTheYardstick(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.json")
+	output, status := loadtest(t, "crowd", "--self", "--server", "yardstick", "--yardstick-wait", "5ms", "--deadline", "5s", "--json", file)
+	runs, err := report.ReadFile(file)
+	if status != 0 || err != nil || len(runs) != 1 || !strings.Contains(output, "yardstick that waits 5 ms") {
+		t.Fatalf("status %d, %d runs, %v:\n%s", status, len(runs), err, output)
+	}
+	if r := runs[0]; r.Backend != report.Yardstick || r.WaitMS != 5 || r.Store != "" || r.DeliveriesReceived != r.DeliveriesExpected || r.Offered < 50 || r.Server == nil || r.Server.CPUS <= 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestALoadTestBesideTheYardstick(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.json")
+	output, status := loadtest(t, "crowd", "--self", "--yardstick", "--deadline", "5s", "--seeds", "2", "--json", file)
+	runs, err := report.ReadFile(file)
+	if status != 0 || err != nil || len(runs) != 2 || !strings.Contains(output, "all seeds: yardstick: ") {
+		t.Fatalf("status %d, %d runs, %v:\n%s", status, len(runs), err, output)
+	}
+	for _, r := range runs {
+		if y := r.Yardstick; r.Backend != report.Starling || y == nil || y.CPURatio == nil || *y.CPURatio <= 0 || y.Achieved != r.Offered || y.DeliveriesReceived != r.DeliveriesExpected {
+			t.Errorf("%+v: %+v", r.Counts, y)
+		}
+	}
+}
+
+func TestALimitBesideTheYardsticks(t *testing.T) {
+	output, status := loadtest(t, "crowd", "--self", "--yardstick", "--find-limit", "--deadline", "1us", "--seeds", "1", "--precision", "1")
+	if status != missedTooMuch || !strings.Contains(output, "yardstick: not even the lowest rate") {
+		t.Errorf("status %d:\n%s", status, output)
+	}
+}
+
 func TestALoadTestThatMissesTooMuchEndsWithStatus3(t *testing.T) {
 	output, status := loadtest(t, "crowd", "--self", "--deadline", "1us", "--max-miss", "1%")
 	if status != missedTooMuch || !strings.Contains(output, "more than --max-miss 1%") {
@@ -84,6 +117,12 @@ func TestLoadTestsThatCannotBe(t *testing.T) {
 		{"crowd --self --target ws://127.0.0.1:1", "give --self, or --target"},
 		{"crowd --self --scenario nowhere", "there is no scenario"},
 		{"crowd --self --store paper", "want memory, embedded or redis"},
+		{"crowd --self --server fast", "want starling, or with --self yardstick"},
+		{"crowd --target ws://127.0.0.1:1 --server yardstick", "want starling, or with --self yardstick"},
+		{"crowd --self --server yardstick --set a=b", "a yardstick has no settings"},
+		{"crowd --self --server yardstick --yardstick", "not with --server yardstick"},
+		{"crowd --target ws://127.0.0.1:1 --yardstick", "it is for --self"},
+		{"crowd --self --server yardstick --yardstick-wait 1h", "want 0..1s"},
 		{"crowd --target ws://127.0.0.1:1", "no tokens"},
 		{"crowd --target ftp://127.0.0.1:1 --token-key k", "want a ws://"},
 		{"crowd --self --max-miss much", "want a share"},

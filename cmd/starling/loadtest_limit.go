@@ -38,22 +38,61 @@ func (o *crowdOptions) runSearch(ctx context.Context, out io.Writer, s trial.Spe
 	if err != nil {
 		return err
 	}
-	search := limit.Search{
-		First: float64(crowd.Present()) * crowd.Rate(), Precision: float64(o.precision), MaxMiss: float64(o.maxMiss), Tell: view.Note,
-		Try: func(ctx context.Context, load float64, seed uint64) (*report.Run, error) {
-			return o.try(ctx, s, crowd, load, seed)
-		},
-	}
-	for i := range o.seeds {
-		search.Seeds = append(search.Seeds, o.seed+uint64(i))
-	}
-	found, err := search.Run(ctx)
+	found, err := o.search(ctx, s, crowd, view)
 	view.Close()
 	if err != nil {
 		return err
 	}
 	found.Started, found.Scenario = began, s.Scenario.Name
 	return o.writeLimit(out, found)
+}
+
+// search looks for the server's limit and, if asked to, for a yardstick's: seed
+// by seed, by turns which of them first.
+func (o *crowdOptions) search(ctx context.Context, s trial.Spec, crowd *scenario.Crowd, view report.View) (*report.Limit, error) {
+	specs := []trial.Spec{s}
+	if o.beside {
+		specs = append(specs, s.OnYardstick(o.yardstick()))
+	}
+	var finders []*limit.Finder
+	for _, spec := range specs {
+		finder, err := o.finder(spec, crowd, view)
+		if err != nil {
+			return nil, err
+		}
+		finders = append(finders, finder)
+	}
+	for i := range o.seeds {
+		for k := range finders {
+			if err := finders[(k+i+1)%len(finders)].Seed(ctx, i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	found, err := finders[0].Conclude(ctx)
+	if err == nil && o.beside {
+		var by *report.Limit
+		if by, err = finders[1].Conclude(ctx); err == nil {
+			found.Measured(o.wait.Seconds()*1000, by)
+		}
+	}
+	return found, err
+}
+
+func (o *crowdOptions) finder(s trial.Spec, crowd *scenario.Crowd, view report.View) (*limit.Finder, error) {
+	search := limit.Search{
+		First: float64(crowd.Present()) * crowd.Rate(), Precision: float64(o.precision), MaxMiss: float64(o.maxMiss), Tell: view.Note,
+		Try: func(ctx context.Context, load float64, seed uint64) (*report.Run, error) {
+			return o.try(ctx, s, crowd, load, seed)
+		},
+	}
+	if s.Self != nil && s.Self.Yardstick != nil {
+		search.Tell = func(line string) { view.Note("yardstick: " + line) }
+	}
+	for i := range o.seeds {
+		search.Seeds = append(search.Seeds, o.seed+uint64(i))
+	}
+	return search.Begin()
 }
 
 // try makes a run with so many actions per second.
@@ -118,10 +157,8 @@ func (o *crowdOptions) writeLimit(out io.Writer, found *report.Limit) error {
 		}
 		defer fmt.Fprintln(out, "page:", filepath.Join(o.report, "index.html"))
 	}
-	if o.report != "" {
-		if err := report.WriteLimitPage(o.report, found); err != nil {
-			return err
-		}
+	if found.Yardstick != nil {
+		defer fmt.Fprintln(out, found.Yardstick.Text())
 	}
 	if !found.Found {
 		_, err := fmt.Fprintf(out, "%s: not even the lowest rate that was tried holds %s\n", found.Scenario, o.maxMiss.String())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/starling-vr/starling/loadtest/report"
 )
@@ -56,6 +57,21 @@ const (
 
 // Run looks for the limit.
 func (s Search) Run(ctx context.Context) (*report.Limit, error) {
+	f, err := s.Begin()
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.Seeds {
+		if err := f.Seed(ctx, i); err != nil {
+			return nil, err
+		}
+	}
+	return f.Conclude(ctx)
+}
+
+// Begin prepares a search that goes on by Finder.Seed for each seed in order, and
+// ends with Finder.Conclude: so that several searches can take turns.
+func (s Search) Begin() (*Finder, error) {
 	if s.Precision == 0 {
 		s.Precision = defaultPrecision
 	}
@@ -73,12 +89,45 @@ func (s Search) Run(ctx context.Context) (*report.Limit, error) {
 	case len(s.Seeds) == 0:
 		return nil, errors.New("a search needs a seed")
 	}
-	in := &search{Search: s, ctx: ctx, known: make(map[at]*report.Run), out: &report.Limit{MaxMiss: s.MaxMiss}}
+	in := &search{Search: s, known: make(map[at]*report.Run), out: &report.Limit{MaxMiss: s.MaxMiss}}
 	in.floor, in.top = -in.steps(s.First/s.Least), never
 	if s.Most > 0 {
 		in.top = in.steps(s.Most / s.First)
 	}
-	return in.out, in.run()
+	return &Finder{in: in}, nil
+}
+
+// Finder is a search that is made seed by seed.
+type Finder struct {
+	in     *search
+	limits []int
+}
+
+// Seed looks for the limit of the i-th seed.
+func (f *Finder) Seed(ctx context.Context, i int) error {
+	begin, stride := 0, f.in.steps(2) // loads double until they do not hold
+	if len(f.limits) > 0 {
+		begin, stride = f.limits[0], 1
+	}
+	f.in.ctx = ctx
+	level, err := f.in.border(f.in.Seeds[i], begin, stride)
+	if err != nil {
+		return err
+	}
+	f.limits = append(f.limits, level)
+	f.in.Tell(fmt.Sprintf("seed %d: %s", f.in.Seeds[i], f.in.describe(level)))
+	return nil
+}
+
+// Conclude goes down to what holds in every seed.
+func (f *Finder) Conclude(ctx context.Context) (*report.Limit, error) {
+	f.in.ctx = ctx
+	common, err := f.in.confirm(slices.Min(f.limits))
+	if err != nil {
+		return nil, err
+	}
+	f.in.conclude(common, f.limits)
+	return f.in.out, nil
 }
 
 // steps is how many levels a factor makes, at most.
@@ -87,33 +136,6 @@ func (s *search) steps(factor float64) int {
 }
 
 func (s *search) load(level int) float64 { return s.First * math.Pow(1+s.Precision, float64(level)) }
-
-func (s *search) run() error {
-	limits := make([]int, len(s.Seeds))
-	for i, seed := range s.Seeds {
-		begin := 0
-		stride := s.steps(2) // loads double until they do not hold
-		if i > 0 {
-			begin, stride = limits[0], 1
-		}
-		level, err := s.border(seed, begin, stride)
-		if err != nil {
-			return err
-		}
-		limits[i] = level
-		s.Tell(fmt.Sprintf("seed %d: %s", seed, s.describe(level)))
-	}
-	common := limits[0]
-	for _, level := range limits {
-		common = min(common, level)
-	}
-	common, err := s.confirm(common)
-	if err != nil {
-		return err
-	}
-	s.conclude(common, limits)
-	return nil
-}
 
 func (s *search) describe(level int) string {
 	if level < s.floor {

@@ -31,6 +31,9 @@ func (r *Run) Derive() {
 		s.CPUUSPerAction = per(1e6*s.CPUS, r.Achieved)
 		s.CPUUSPerDelivery = per(1e6*s.CPUS, r.DeliveriesReceived)
 	}
+	if r.Yardstick != nil {
+		r.Yardstick.derive(r.Server)
+	}
 	for i := range r.Work {
 		w := &r.Work[i]
 		w.MeanMS = per(float64(w.LatencyUS)/1000, w.Seen)

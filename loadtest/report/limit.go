@@ -18,6 +18,8 @@ type Limit struct {
 	LowPerS  float64 `json:"low_per_s" jsonschema:"smallest of the seeds' own limits"`
 	HighPerS float64 `json:"high_per_s" jsonschema:"largest of the seeds' own limits"`
 
+	Yardstick *MeasuredLimit `json:"yardstick,omitempty" jsonschema:"the limit of a bare broadcast loop with the same crowds"`
+
 	Tries []Try `json:"tries" jsonschema:"what was tried, in order"`
 	Runs  []Run `json:"runs" jsonschema:"the runs at rate_per_s, one for each seed"`
 }

@@ -103,6 +103,7 @@ func (r *Run) merge(other *Run) {
 	r.resources(other)
 	r.Histograms.add(&other.Histograms)
 	r.nearest(other.Nearest)
+	r.measure(other.Yardstick)
 	r.Work = mergeWork(r.Work, other.Work)
 	r.remarks(other)
 }

@@ -107,25 +107,34 @@ func cards(r *Run, maxMiss float64) []card {
 		{"", "Deliveries", grouped(int64(r.DeliveriesReceivedPer + 0.5)), "/s", fmt.Sprintf("%.1f an action", r.DeliveriesPerAction)},
 	}
 	if s := r.Server; s != nil {
-		return append(all, card{"", "Server processor", fmt.Sprintf("%.0f", s.CPUUSPerAction), "µs/action", fmt.Sprintf("%.1f µs a delivery, %.0f MiB", s.CPUUSPerDelivery, mebibytes(s.RSSBytes))})
+		all = append(all, card{"", "Server processor", fmt.Sprintf("%.0f", s.CPUUSPerAction), "µs/action", fmt.Sprintf("%.1f µs a delivery, %.0f MiB", s.CPUUSPerDelivery, mebibytes(s.RSSBytes))})
+	} else {
+		all = append(all, card{"", "Server processor", "–", "", "not seen: --server-metrics names it"})
 	}
-	return append(all, card{"", "Server processor", "–", "", "not seen: --server-metrics names it"})
+	if r.Yardstick != nil {
+		all = append(all, r.Yardstick.card())
+	}
+	return all
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 
 // eachRun sets runs side by side, with the spread.
 func eachRun(runs []Run) table {
-	t := table{Title: "Each run", Head: []string{"Seed", "Achieved/s", "Goodput/s", "Missed", "Missed 30 ms", "Actions missed", "p50 ms", "p99 ms", "p99.9 ms", "µs/action"}}
+	t := table{Title: "Each run", Head: []string{"Seed", "Achieved/s", "Goodput/s", "Missed", "Missed 30 ms", "Actions missed", "p50 ms", "p99 ms", "p99.9 ms", "µs/action", "× yardstick"}}
 	for i := range runs {
 		r := &runs[i]
 		cpu := "–"
 		if r.Server != nil {
 			cpu = fmt.Sprintf("%.0f", r.Server.CPUUSPerAction)
 		}
+		ratio := "–"
+		if r.Yardstick != nil && r.Yardstick.CPURatio != nil {
+			ratio = fmt.Sprintf("%.2f", *r.Yardstick.CPURatio)
+		}
 		t.Rows = append(t.Rows, []string{
 			fmt.Sprint(r.Seed), fmt.Sprintf("%.0f", r.AchievedPerS), fmt.Sprintf("%.0f", r.GoodputPerS), percent(r.MissRate), percent(r.MissRate30MS),
-			percent(r.ActionMissRate), fmt.Sprintf("%.1f", r.LatencyMS.P50), fmt.Sprintf("%.1f", r.LatencyMS.P99), fmt.Sprintf("%.1f", r.LatencyMS.P999), cpu,
+			percent(r.ActionMissRate), fmt.Sprintf("%.1f", r.LatencyMS.P50), fmt.Sprintf("%.1f", r.LatencyMS.P99), fmt.Sprintf("%.1f", r.LatencyMS.P999), cpu, ratio,
 		})
 	}
 	return t

@@ -142,6 +142,9 @@ func WriteLimitPage(folder string, l *Limit) error {
 	} else {
 		p.Notices = append([]remark{{"bad", fmt.Sprintf("No rate that was tried held in every seed with at most %g%% of the deliveries missed.", 100*l.MaxMiss)}}, p.Notices...)
 	}
+	if l.Yardstick != nil {
+		p.Notices = append(p.Notices[:1:1], append([]remark{{"", l.Yardstick.Text() + "."}}, p.Notices[1:]...)...)
+	}
 	if search := searchFigure(l); len(l.Tries) > 0 {
 		p.Figures = append([]figure{search}, p.Figures...)
 		p.Tables = append([]table{triesTable(l)}, p.Tables...)

@@ -64,6 +64,8 @@ type Run struct {
 	Server    *Server   `json:"server" jsonschema:"processor and memory of the server: the process tree, Redis included; null if it could not be seen"`
 	Generator Generator `json:"generator" jsonschema:"what the load tester itself used"`
 
+	Yardstick *Measure `json:"yardstick,omitempty" jsonschema:"the same crowd on a bare broadcast loop, directly before or after: figures of different machines compare as ratios to it"`
+
 	GeneratorLimited    bool   `json:"generator_limited" jsonschema:"true if the load tester, not the server, was the limit: the figures then say little of the server"`
 	GeneratorLimitedWhy string `json:"generator_limited_why,omitempty" jsonschema:"how that was noticed"`
 

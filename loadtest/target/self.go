@@ -156,6 +156,9 @@ func (s *Self) serve(ctx context.Context, store []string) error {
 
 func (s *Self) startYardstick(ctx context.Context) error {
 	o := s.options.Yardstick
+	if err := o.Validate(); err != nil {
+		return err
+	}
 	return s.startProcess(ctx, []string{
 		"loadtest", "yardstick", "--listen", "127.0.0.1:0", "--wait", o.Wait.String(), "--pollers", strconv.Itoa(cmp.Or(o.Pollers, yardstick.DefaultPollers)), "--congestion", o.Congestion,
 	})

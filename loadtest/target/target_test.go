@@ -14,6 +14,7 @@ import (
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/internal/server"
 	"github.com/starling-vr/starling/loadtest/target"
+	"github.com/starling-vr/starling/loadtest/yardstick"
 )
 
 // asServer makes this test binary a starling that serves until it is killed.
@@ -27,8 +28,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// serve does what `starling serve --set ...` does.
+// serve does what `starling serve --set ...` and `starling loadtest yardstick` do.
 func serve(arguments []string) {
+	if arguments[0] == "loadtest" {
+		serveYardstick()
+		return
+	}
 	var set []string
 	for i, a := range arguments {
 		if a == "--set" {
@@ -51,6 +56,16 @@ func serve(arguments []string) {
 	}
 	log.Info("serving", "listen", s.Address())
 	<-ctx.Done()
+}
+
+func serveYardstick() {
+	ctx, stop := signalContext()
+	defer stop()
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	err := yardstick.Serve(ctx, "127.0.0.1:0", yardstick.Options{}, func(address string) { log.Info("serving", "listen", address) })
+	if err != nil {
+		panic(err)
+	}
 }
 
 func start(t *testing.T, o target.Options) (*target.Self, error) {
@@ -95,6 +110,21 @@ func TestServersOfOnesOwn(t *testing.T) {
 			<-s.Exited()
 		})
 	}
+}
+
+func TestAYardstickOfOnesOwn(t *testing.T) {
+	s, err := start(t, target.Options{Yardstick: &yardstick.Options{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	usage, err := s.Usage(t.Context())
+	if err != nil || usage.CPU <= 0 || usage.RSS < 1<<20 || usage.StoreCPU != nil || usage.Used != nil {
+		t.Errorf("%+v, %v", usage, err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	<-s.Exited()
 }
 
 func TestServersThatDoNotComeUp(t *testing.T) {

@@ -1,6 +1,7 @@
 package yardstick
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -26,10 +27,10 @@ const mostFiles = 1 << 20
 // Serve listens on address (host:port) and serves until ctx ends, then cuts all
 // connections off. Once it listens, ready is told at which address.
 func Serve(ctx context.Context, address string, options Options, ready func(address string)) error {
-	options, err := options.complete()
-	if err != nil {
+	if err := options.Validate(); err != nil {
 		return err
 	}
+	options.Pollers = cmp.Or(options.Pollers, DefaultPollers)
 	files := syscall.Rlimit{}
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return err

@@ -33,15 +33,13 @@ const (
 	maxWait    = time.Second
 )
 
-func (o Options) complete() (Options, error) {
-	if o.Pollers == 0 {
-		o.Pollers = DefaultPollers
-	}
+// Validate says what is wrong with options; nil if nothing is.
+func (o Options) Validate() error {
 	switch {
-	case o.Pollers < 1 || o.Pollers > maxPollers:
-		return o, fmt.Errorf("%d pollers: want 1..%d", o.Pollers, maxPollers)
+	case o.Pollers < 0 || o.Pollers > maxPollers:
+		return fmt.Errorf("%d pollers: want 1..%d", o.Pollers, maxPollers)
 	case o.Wait < 0 || o.Wait > maxWait:
-		return o, fmt.Errorf("a wait of %v: want 0..%v", o.Wait, maxWait)
+		return fmt.Errorf("a wait of %v: want 0..%v", o.Wait, maxWait)
 	}
-	return o, nil
+	return nil
 }
