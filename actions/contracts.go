@@ -26,6 +26,15 @@ const (
 // missTarget is the tolerated share of late runs in the contracts below.
 const missTarget = 0.01
 
+// What a run holds until its batch is committed: the message, its work and the steps
+// that it makes. An action of the built-in functions allocates 0.7 KiB in the owner
+// (BenchmarkHostMove) and 2.5 KiB in the whole server (loadtest/plan/costs.json), the
+// image of a cell as many bytes as its entities take: about 200 each.
+const (
+	runMemory  = 4 << 10
+	readMemory = 64 << 10
+)
+
 // perWorker is what one worker promises of the built-in functions: together less
 // than half of it, so that a game's own find room. The run times are about twice
 // those of an idle machine.
@@ -45,7 +54,7 @@ var perWorker = []struct {
 	{"create_place", invoke.Contract{Rate: 10, RunTime: 50 * time.Microsecond}},
 	{"close_place", invoke.Contract{Rate: 10, RunTime: 50 * time.Microsecond}},
 	{ShardWork, invoke.Contract{Rate: 5000, Burst: 30, RunTime: 20 * time.Microsecond}},
-	{CellReads, invoke.Contract{Rate: 500, Burst: 5, RunTime: 50 * time.Microsecond}},
+	{CellReads, invoke.Contract{Rate: 500, Burst: 5, RunTime: 50 * time.Microsecond, Memory: readMemory}},
 	{Refusals, invoke.Contract{RunTime: 10 * time.Microsecond}},
 }
 
@@ -70,6 +79,9 @@ type contracted struct {
 }
 
 func (c contracted) of(workers int) invoke.Contract {
+	if c.contract.Memory == 0 {
+		c.contract.Memory = runMemory
+	}
 	if c.perWorker {
 		c.contract.Rate *= float64(workers)
 		c.contract.Burst *= workers

@@ -69,9 +69,9 @@ func TestTheFunctionsOfAServerHaveContracts(t *testing.T) {
 		t.Fatal(status)
 	}
 	for _, want := range []string{
-		`starling_invoke_guaranteed_misses_total{class="soft",function="move"}`,
-		`starling_invoke_guaranteed_misses_total{class="soft",function="actions.shard"}`,
-		`starling_invoke_guaranteed_misses_total{class="best_effort",function="speak"}`,
+		`starling_function_guaranteed_misses_total{class="soft",function="move",shape="keyed"}`,
+		`starling_function_guaranteed_misses_total{class="soft",function="actions.shard",shape="keyed"}`,
+		`starling_function_guaranteed_misses_total{class="best_effort",function="speak",shape="keyed"}`,
 		"starling_invoke_overcommitted 0",
 	} {
 		if !strings.Contains(body, want) {

@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ func TestAccountsAreExported(t *testing.T) {
 		keys := s.Keys("shards", invoke.KeyOptions{AfterRun: func(*invoke.Key) {}})
 		fn, err := s.Deploy(invoke.Spec{
 			Name: "move", Keys: keys,
-			Contract: invoke.Contract{Rate: 10, Deadline: time.Second, RunTime: 30 * time.Microsecond},
+			Contract: invoke.Contract{Rate: 10, Deadline: time.Second, RunTime: 30 * time.Microsecond, Memory: 1e9},
 			Run:      func(*invoke.Invocation) { <-time.After(30 * time.Microsecond) },
 			Refused:  func(*invoke.Invocation, *invoke.Refusal) {},
 		})
@@ -58,11 +59,15 @@ func TestAccountsAreExported(t *testing.T) {
 		}
 		for name, want := range map[string]float64{
 			"submitted_total": 4, "invocations_total": 3, "refusals_total": 1, "guaranteed_total": 3,
-			"misses_total": 0, "waiting": 0, "run_seconds": 3, "overcommitted": 0,
+			"misses_total": 0, "failures_total": 0, "waiting": 0, "run_seconds": 3, "contract_rate": 10,
+			"contract_deadline_seconds": 1, "used_gigabyte_seconds_total": 90e-6, "reserved_gigabyte_seconds_total": 90e-6,
 		} {
-			if got, ok := found["starling_invoke_"+name]; !ok || got != want {
+			if got, ok := found["starling_function_"+name]; !ok || math.Abs(got-want) > 1e-12 {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
+		}
+		if found["starling_invoke_overcommitted"] != 0 {
+			t.Error("overcommitted")
 		}
 		if runs := found["starling_invoke_key_runs_total"]; runs < 1 || runs > 3 { // the worker may begin before all wait
 			t.Errorf("%v runs of the key", runs)

@@ -56,6 +56,15 @@ type Usage struct {
 	RSS      int64    // resident memory now, bytes
 	Used     *float64 // GB x second; nil: not known
 	Reserved *float64 // GB x second; nil: not known
+	Classes  map[string]report.ClassUsage
+}
+
+// AddClass adds what functions of a class used.
+func (u *Usage) AddClass(class string, more report.ClassUsage) {
+	if u.Classes == nil {
+		u.Classes = make(map[string]report.ClassUsage)
+	}
+	u.Classes[class] = u.Classes[class].Plus(more, 1)
 }
 
 // Meter reads what the server used.

@@ -120,6 +120,9 @@ func (s *sampler) fill(r *report.Run) {
 	}
 	r.Server = out
 	r.UsedGBS, r.ReservedGBS = less(b.Used, a.Used), less(b.Reserved, a.Reserved)
+	for class, usage := range b.Classes {
+		r.AddClass(class, usage.Plus(a.Classes[class], -1))
+	}
 }
 
 func less(b, a *float64) *float64 {

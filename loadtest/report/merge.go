@@ -135,6 +135,9 @@ func (r *Run) resources(other *Run) {
 	r.Generator.LagP99MS = max(r.Generator.LagP99MS, other.Generator.LagP99MS)
 	r.Generator.LagMaxMS = max(r.Generator.LagMaxMS, other.Generator.LagMaxMS)
 	r.UsedGBS, r.ReservedGBS = sum(r.UsedGBS, other.UsedGBS), sum(r.ReservedGBS, other.ReservedGBS)
+	for class, usage := range other.UsageByClass {
+		r.AddClass(class, usage)
+	}
 	m := &r.Machine
 	m.LoadAverage = max(m.LoadAverage, other.Machine.LoadAverage)
 	m.OthersCPUS, m.StolenCPUS = sum(m.OthersCPUS, other.Machine.OthersCPUS), sum(m.StolenCPUS, other.Machine.StolenCPUS)

@@ -72,6 +72,8 @@ type Run struct {
 	UsedGBS     *float64 `json:"used_gb_s" jsonschema:"Used: memory of each invocation times its run time, summed; GB x second"`
 	ReservedGBS *float64 `json:"reserved_gb_s" jsonschema:"R: memory reserved for the functions times the measured time; GB x second"`
 
+	UsageByClass map[string]ClassUsage `json:"usage_by_class,omitempty" jsonschema:"the same by class of function (hard, soft, best_effort), with the cores reserved"`
+
 	RefusalsByCode map[string]int64 `json:"refusals_by_code" jsonschema:"refused actions by the code of the refusal"`
 	RefusalSpread  *RefusalSpread   `json:"refusal_spread" jsonschema:"how evenly the refusals fell on the participants; null if nothing was refused"`
 

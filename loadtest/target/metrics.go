@@ -9,9 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/starling-vr/starling/loadtest/generator"
+	"github.com/starling-vr/starling/loadtest/report"
 )
 
-// figures are metrics by name, summed over their labels.
+// figures are metrics by name, summed over their labels; those by class of function
+// also by name and class.
 type figures map[string]float64
 
 // scrapeTime bounds the reading of a /metrics.
@@ -57,8 +61,11 @@ func parse(from io.Reader) (figures, error) {
 		if err != nil {
 			return nil, fmt.Errorf("metrics: %.80q: %w", line, err)
 		}
-		name, _, _ := strings.Cut(line[:at], "{")
+		name, labels, _ := strings.Cut(line[:at], "{")
 		all[strings.TrimSpace(name)] += value
+		if class, is := strings.CutPrefix(labels, `class="`); is && strings.HasPrefix(name, "starling_invoke_") {
+			all[name+"/"+strings.TrimSuffix(class, `"}`)] += value
+		}
 	}
 	return all, lines.Err()
 }
@@ -70,7 +77,18 @@ func (f figures) get(name string) *float64 {
 	return nil
 }
 
-// used and reserved are Used and R of the workload model, GB x second.
-func (f figures) used() *float64 { return f.get("starling_invoke_used_gigabyte_seconds_total") }
+const (
+	usedMetric   = "starling_invoke_used_gigabyte_seconds_total"
+	memoryMetric = "starling_invoke_reserved_gigabyte_seconds_total"
+	coresMetric  = "starling_invoke_reserved_core_seconds_total"
+)
 
-func (f figures) reserved() *float64 { return f.get("starling_invoke_reserved_gigabyte_seconds_total") }
+// addTo adds Used and R of the workload model, GB x second, in all and by class.
+func (f figures) addTo(u *generator.Usage) {
+	u.Used, u.Reserved = plus(u.Used, f.get(usedMetric)), plus(u.Reserved, f.get(memoryMetric))
+	for name, value := range f {
+		if class, is := strings.CutPrefix(name, usedMetric+"/"); is {
+			u.AddClass(class, report.ClassUsage{UsedGBS: value, ReservedGBS: f[memoryMetric+"/"+class], ReservedCoreS: f[coresMetric+"/"+class]})
+		}
+	}
+}

@@ -29,7 +29,7 @@ func (r *Remote) Usage(ctx context.Context) (generator.Usage, error) {
 		}
 		u.CPU += figures["process_cpu_seconds_total"]
 		u.RSS += int64(figures["process_resident_memory_bytes"])
-		u.Used, u.Reserved = plus(u.Used, figures.used()), plus(u.Reserved, figures.reserved())
+		figures.addTo(&u)
 	}
 	return u, nil
 }

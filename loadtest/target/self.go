@@ -200,7 +200,7 @@ func (s *Self) Usage(ctx context.Context) (generator.Usage, error) {
 			continue
 		}
 		if figures, err := scrape(ctx, "http://"+c.address+"/metrics"); err == nil {
-			u.Used, u.Reserved = plus(u.Used, figures.used()), plus(u.Reserved, figures.reserved())
+			figures.addTo(&u)
 		}
 	}
 	if len(s.redis) == 0 {
