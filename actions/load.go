@@ -15,7 +15,7 @@ import (
 // Back-off between attempts at the log.
 const (
 	firstRetry = 20 * time.Millisecond
-	lastRetry  = time.Second
+	lastRetry  = 250 * time.Millisecond
 	heldRetry  = 100 * time.Millisecond // while another live owner holds the shard
 )
 
