@@ -295,6 +295,21 @@ func TestACoreThatIsNotThere(t *testing.T) {
 	}
 }
 
+// A poller that is not preempted still lets the world be stopped.
+func TestCollectionsBesideAPollerThatIsNotPreempted(t *testing.T) {
+	s := newScheduler(t)
+	arena := newArena(t, 1<<15, 16)
+	f := deploy(t, s, Spec{
+		Name: "stream", Program: &Program{Kernels: ladder(empty, 1, 64)}, Pace: Pinned, Unpreempted: true,
+		Sources: []Source{&Schedule{Arena: arena, Rate: 1e5}},
+	})
+	for range 3 {
+		before := f.Stats().Decided
+		runtime.GC()
+		until(func() bool { return f.Stats().Decided > before })
+	}
+}
+
 func TestSwapRefusesWhatCannotRun(t *testing.T) {
 	s := newScheduler(t)
 	arena := newArena(t, 64, 16)

@@ -30,6 +30,8 @@ type poller struct {
 	eras  uint64 // records before this era
 	tail  uint64 // as the ring's producer was told
 	limit uint64 // ticks that a decision may take
+	now   uint64 // ticks at the last step
+	hold  hold
 
 	batch    batch
 	counters *counters
@@ -78,6 +80,9 @@ func (p *poller) run() (again bool) {
 	defer p.caught(&again)
 	for p.control.Load() == 0 || p.attend() {
 		p.step()
+		if p.now >= p.hold.until {
+			p.hold.turn(p.now)
+		}
 	}
 	p.settle(p.read())
 	if p.ring != nil {
@@ -105,6 +110,7 @@ func (p *poller) step() {
 	} else {
 		now = p.peek()
 	}
+	p.now = now
 	var due uint64
 	if p.ring != nil {
 		due = p.ring.head.Load() - p.next
