@@ -24,5 +24,5 @@
 // other threads of its core go first; it cannot hold limits shorter than what those
 // then take. Each poller also keeps one of the Go scheduler's threads busy, so
 // GOMAXPROCS must exceed their number. Limits of microseconds want a process without
-// collections (GOGC=off).
+// collections (GOGC=off); there pinned pollers are not preempted either.
 package stream

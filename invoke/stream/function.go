@@ -34,10 +34,6 @@ type Spec struct {
 	// pollers the last ones allowed, as the first ones often serve interrupts; for
 	// yielding ones any.
 	Cores []int
-	// Unpreempted keeps Go's scheduler from taking the pollers' threads away every
-	// 10 ms, which costs some 0.1 ms each time. Stopping the world, as a collection
-	// does, then waits up to 50 ms: only for a process of its own, without collections.
-	Unpreempted bool
 	// Nice is the pollers' niceness, -20 to 19; below 0 it needs the right to.
 	Nice int
 	// Samples gets SampleRate records per second from all sources together.
@@ -153,7 +149,7 @@ func (f *Function) makePollers() error {
 		p := &poller{
 			function: f, index: i, read: f.clock.Read, peek: f.clock.peek(), refs: arena.refs, mask: uint64(arena.count - 1),
 			most: uint64(f.spec.Batch), limit: math.MaxUint64, pace: newPace(f.spec.Pace, f.clock),
-			hold: newHold(f.spec.Unpreempted, f.clock), counters: new(counters), spare: new(counters), core: f.coreOf(i), sampleAt: math.MaxUint64,
+			hold: newHold(f.spec.Pace == Pinned && collectorOff(), f.clock), counters: new(counters), spare: new(counters), core: f.coreOf(i), sampleAt: math.MaxUint64,
 			ended: make(chan struct{}), samples: newSide(f, f.spec.Samples, i, f.size), selected: newSide(f, f.spec.Selected, i, f.size),
 		}
 		if deadline := f.spec.Contract.Deadline; deadline > 0 {

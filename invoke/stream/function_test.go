@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -297,10 +298,14 @@ func TestACoreThatIsNotThere(t *testing.T) {
 
 // A poller that is not preempted still lets the world be stopped.
 func TestCollectionsBesideAPollerThatIsNotPreempted(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	if !collectorOff() {
+		t.Error("the collector is on")
+	}
 	s := newScheduler(t)
 	arena := newArena(t, 1<<15, 16)
 	f := deploy(t, s, Spec{
-		Name: "stream", Program: &Program{Kernels: ladder(empty, 1, 64)}, Pace: Pinned, Unpreempted: true,
+		Name: "stream", Program: &Program{Kernels: ladder(empty, 1, 64)}, Pace: Pinned,
 		Sources: []Source{&Schedule{Arena: arena, Rate: 1e5}},
 	})
 	for range 3 {
