@@ -69,6 +69,7 @@ type Function struct {
 	errors  chan error
 	closing chan struct{}
 	closed  sync.Once
+	stopped atomic.Uint64 // ticks
 	drained chan struct{}
 
 	accounts sync.Mutex // guards what follows
@@ -303,6 +304,7 @@ func (f *Function) Close() {
 		for _, p := range f.pollers {
 			p.control.Or(stop)
 		}
+		f.stopped.Store(f.clock.Read())
 		f.polling.Wait()
 		close(f.closing)
 		<-f.drained

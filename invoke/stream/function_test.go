@@ -135,6 +135,9 @@ func TestTheAccount(t *testing.T) {
 	if a == nil || a.Shape != invoke.Stream || a.Invocations < 500 || a.Submitted != a.Invocations+a.Refused() || a.Contract.RunTime <= 0 || a.ReservedCores <= 0 || a.QueueTime.Count() == 0 || a.Guaranteed == 0 {
 		t.Errorf("%+v", a)
 	}
+	if st := f.Stats(); st.Time <= 0 || float64(st.Records()) > 20_000*st.Time.Seconds()+1 {
+		t.Errorf("%d records in %v", st.Records(), st.Time)
+	}
 	if c := f.Contract(); c.Burst != 20 || c.Rate != 20_000 || f.Name() != "stream" {
 		t.Errorf("%+v", c)
 	}

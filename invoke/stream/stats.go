@@ -8,6 +8,8 @@ import (
 
 // Stats is what a function did since it was deployed.
 type Stats struct {
+	// Time is how long records have been falling due.
+	Time time.Duration
 	// Decided records had their decision, Lost ones waited so long that their ring
 	// could not hold them, Failed ones were in a batch whose kernel panicked.
 	Decided, Lost, Failed uint64
@@ -58,6 +60,7 @@ func (s *Stats) Records() uint64 { return s.Decided + s.Lost + s.Failed }
 // Add adds what another function did, or the same deployed anew, with the same
 // clock. Version, Kernels, Stuck and Notes are taken from the other.
 func (s *Stats) Add(o *Stats) {
+	s.Time += o.Time
 	s.Decided += o.Decided
 	s.Lost += o.Lost
 	s.Failed += o.Failed
@@ -128,6 +131,7 @@ func (f *Function) Stats() *Stats {
 		}
 	}
 	s := f.settled
+	s.Time = f.time()
 	s.Latency.clock, s.Wait.clock, s.Run.clock = f.clock, f.clock, f.clock
 	s.Stuck, s.Notes = stuck, append([]string(nil), f.notes...)
 	program := f.program.Load()
@@ -148,6 +152,19 @@ func (f *Function) Stats() *Stats {
 		}
 	}
 	return &s
+}
+
+// time is from when the first record was due until now, or until it was closed.
+func (f *Function) time() time.Duration {
+	end := f.stopped.Load()
+	if end == 0 {
+		end = f.clock.Read()
+	}
+	begin := f.pollers[0].started.Load()
+	if begin == 0 || end < begin {
+		return 0
+	}
+	return f.clock.Duration(end - begin)
 }
 
 // collect takes a poller's counters; false if it does not hand them over.
@@ -185,8 +202,8 @@ func (f *Function) account() invoke.Account {
 		a.GuaranteedMisses = 0
 		return a
 	}
-	granted := float64(contract.Burst) + contract.Rate*f.clock.Duration(f.clock.Read()-f.pollers[0].started.Load()).Seconds()
-	a.Guaranteed = uint64(min(float64(a.Submitted), max(granted, 0)))
+	granted := float64(contract.Burst) + contract.Rate*s.Time.Seconds()
+	a.Guaranteed = uint64(min(float64(a.Submitted), granted))
 	a.GuaranteedMisses = min(a.GuaranteedMisses, a.Guaranteed)
 	return a
 }
