@@ -58,3 +58,50 @@ func plainSum16(sum *[Width16]int16, weights []int8, picked []uint32, mask uint3
 		}
 	}
 }
+
+// Best64 gives the index of the largest of sum plus floor, the lowest one of equals.
+// Sums stop at the ends of 16 bits; a floor of -32768 excludes an index, and one at
+// least must not be excluded.
+func Best64(sum, floor *[Width64]int16) int { return best64(sum, floor) }
+
+// Chain16 are the weights of label l after label p, at [p][l]; -32768 where l cannot
+// follow p.
+type Chain16 [Width16][Width16]int16
+
+// Step is a step of Viterbi's algorithm: now[l] becomes the largest before[p] +
+// chain[p][l] plus emission[l], less the largest of these, so that the best label has
+// 0. Sums stop at the ends of 16 bits.
+func (c *Chain16) Step(now, before, emission *[Width16]int16) { step16(now, before, emission, c) }
+
+func saturate(x int32) int16 { return int16(max(-32768, min(32767, x))) }
+
+func plainBest64(sum, floor *[Width64]int16) int {
+	best, most := 0, int32(-1<<30)
+	for k, s := range sum {
+		if x := int32(saturate(int32(s) + int32(floor[k]))); x > most {
+			best, most = k, x
+		}
+	}
+	return best
+}
+
+func plainStep16(now, before, emission *[Width16]int16, c *Chain16) {
+	var out [Width16]int16
+	for l := range out {
+		out[l] = -32768
+	}
+	for p, b := range before {
+		row := &c[p]
+		for l := range out {
+			out[l] = max(out[l], saturate(int32(b)+int32(row[l])))
+		}
+	}
+	most := int16(-32768)
+	for l := range out {
+		out[l] = saturate(int32(out[l]) + int32(emission[l]))
+		most = max(most, out[l])
+	}
+	for l := range out {
+		now[l] = saturate(int32(out[l]) - int32(most))
+	}
+}

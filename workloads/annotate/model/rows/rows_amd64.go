@@ -26,3 +26,24 @@ func sum16(sum *[Width16]int16, weights []int8, picked []uint32, mask uint32) {
 	}
 	sum16AVX2(sum, &weights[0], &picked[0], len(picked), mask)
 }
+
+//go:noescape
+func best64AVX2(sum, floor *[Width64]int16) int
+
+//go:noescape
+func step16AVX2(now, before, emission *[Width16]int16, c *Chain16)
+
+func best64(sum, floor *[Width64]int16) int {
+	if !vectors {
+		return plainBest64(sum, floor)
+	}
+	return best64AVX2(sum, floor)
+}
+
+func step16(now, before, emission *[Width16]int16, c *Chain16) {
+	if !vectors {
+		plainStep16(now, before, emission, c)
+		return
+	}
+	step16AVX2(now, before, emission, c)
+}

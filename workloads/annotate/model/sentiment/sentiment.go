@@ -50,20 +50,23 @@ func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(floa
 
 // Classify writes Sentiment. A text without words is not judged.
 func (c *Classifier) Classify(d *document.Document) {
-	d.Sentiment = document.Sentiment{}
-	if len(d.Tokens) == 0 {
-		return
-	}
 	s := c.scratch.Get().(*scratch)
+	d.Sentiment = c.judge(d, s)
+	c.scratch.Put(s)
+}
+
+func (c *Classifier) judge(d *document.Document, s *scratch) document.Sentiment {
 	s.picked = s.pick(d, uint32(len(c.weights.Features)-1))
+	if len(s.picked) == 0 {
+		return document.Sentiment{}
+	}
 	sum := 0
 	for _, f := range s.picked {
 		sum += int(c.weights.Features[f])
 		s.seen[f/64] = 0
 	}
 	odds := c.weights.Bias + c.weights.Scale*float32(sum)/float32(math.Sqrt(float64(len(s.picked))))
-	c.scratch.Put(s)
-	d.Sentiment = document.Sentiment{Known: true, Score: float32(math.Tanh(float64(odds) / 2))}
+	return document.Sentiment{Known: true, Score: float32(math.Tanh(float64(odds) / 2))}
 }
 
 // pick gives the distinct features of a text: its words, and its pairs of neighbours.

@@ -23,7 +23,7 @@ func learned(t *testing.T) *Classifier {
 			NewExample(text("a", "wonderful", "film"), true, 12), NewExample(text("not", "bad", "at", "all"), true, 12),
 			NewExample(text("a", "dreadful", "film"), false, 12), NewExample(text("not", "good", "at", "all"), false, 12))
 	}
-	c, err := New(Train(examples, Options{Bits: 12, Rounds: 20, Smoothing: 1, Rate: 0.5, Random: rand.New(rand.NewPCG(1, 1))}))
+	c, err := New(Train(examples, Options{Bits: 12, Rounds: 20, Smoothing: 1, Rate: 0.5, Trust: 0.5, Random: rand.New(rand.NewPCG(1, 1))}))
 	if err != nil {
 		t.Fatal(err)
 	}

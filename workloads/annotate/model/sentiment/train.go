@@ -32,6 +32,9 @@ type Options struct {
 	Rate float64
 	// Decay is the weight of the squared norm.
 	Decay float64
+	// Trust is the share of each weight that is the feature's own; the rest is the mean
+	// of all weights, with which the features' ratios count as naive Bayes has them.
+	Trust float64
 	// Random shuffles the examples.
 	Random *rand.Rand
 }
@@ -49,6 +52,7 @@ func Train(examples []Example, o Options) Weights {
 			t.learn(&examples[i], rate)
 		}
 	}
+	t.interpolate()
 	return t.quantise()
 }
 
@@ -103,6 +107,22 @@ func (t *trainer) learn(e *Example, rate float64) {
 	}
 }
 
+// interpolate brings weights towards their mean (2.3 in Wang and Manning).
+func (t *trainer) interpolate() {
+	var sum float64
+	count := 0
+	for f, w := range t.weight {
+		if t.ratio[f] != 0 {
+			sum += math.Abs(w)
+			count++
+		}
+	}
+	mean := sum / float64(max(count, 1))
+	for f := range t.weight {
+		t.weight[f] = (1-t.options.Trust)*mean + t.options.Trust*t.weight[f]
+	}
+}
+
 func (t *trainer) quantise() Weights {
 	var squares float64
 	count := 0
@@ -120,4 +140,13 @@ func (t *trainer) quantise() Weights {
 		}
 	}
 	return out
+}
+
+// Odds judges an example.
+func (w *Weights) Odds(e *Example) float64 {
+	sum := 0
+	for _, f := range e.features {
+		sum += int(w.Features[f])
+	}
+	return float64(w.Bias) + float64(w.Scale)*float64(sum)/math.Sqrt(float64(max(1, len(e.features))))
 }

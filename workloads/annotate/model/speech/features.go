@@ -39,13 +39,10 @@ func describe(words []word, d *document.Document, s document.Sentence, v *vocabu
 	return append(words, outside, outside)
 }
 
-// mix spreads a feature of a template over 32 bits (the finaliser of a
-// multiplicative hash, two rounds).
+// mix spreads a feature of a template over 32 bits (multiplicative hashing, the upper
+// half of the product).
 func mix(template uint32, key uint64) uint32 {
-	x := (key + uint64(template)*0x9e3779b97f4a7c15) * 0xd6e8feb86659fd93
-	x ^= x >> 32
-	x *= 0xd6e8feb86659fd93
-	return uint32(x >> 32)
+	return uint32((key + uint64(template)*0x9e3779b97f4a7c15) * 0xd6e8feb86659fd93 >> 32)
 }
 
 func pair(a, b uint32) uint64 { return uint64(a)<<32 | uint64(b) }

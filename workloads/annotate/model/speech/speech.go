@@ -65,12 +65,14 @@ func (t *Tagger) tagSentence(d *document.Document, sentence document.Sentence, s
 }
 
 // best gives the tag with the highest sum, the lowest one of equals.
-func best(sum *[rows.Width64]int16) document.Tag {
-	tag, most := 1, sum[1]
-	for k := 2; k < document.Tags; k++ {
-		if sum[k] > most {
-			tag, most = k, sum[k]
+func best(sum *[rows.Width64]int16) document.Tag { return document.Tag(rows.Best64(sum, &tags)) }
+
+// tags excludes what is no tag.
+var tags = func() (floor [rows.Width64]int16) {
+	for k := range floor {
+		if k == 0 || k >= document.Tags {
+			floor[k] = -32768
 		}
 	}
-	return document.Tag(tag)
-}
+	return
+}()

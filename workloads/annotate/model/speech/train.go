@@ -9,7 +9,7 @@ import (
 	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
 )
 
-// Sentence is a sentence with the right tags. No word is empty.
+// Sentence is a sentence with the right tags. It has words, none of them empty.
 type Sentence struct {
 	Words []string
 	Tags  []document.Tag
@@ -28,7 +28,7 @@ type Options struct {
 // Train learns weights for New. The tagger learns after its own tags, not the right
 // ones, so that it learns to live with its mistakes.
 func Train(v *vocabulary.Vocabulary, sentences []Sentence, o Options) []int8 {
-	t := trainer{vocabulary: v, perceptron: newPerceptron(1<<o.Bits, document.Tags), mask: 1<<o.Bits - 1}
+	t := trainer{vocabulary: v, perceptron: newPerceptron(1<<o.Bits, document.Tags), mask: 1<<o.Bits - 1, picked: make([]uint32, 0, most)}
 	order := o.Random.Perm(len(sentences))
 	for range o.Rounds {
 		o.Random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
@@ -49,15 +49,16 @@ type trainer struct {
 	sum        [document.Tags]float32
 }
 
-func (t *trainer) learn(s Sentence) {
-	if len(s.Words) == 0 {
-		return
-	}
+func (t *trainer) describe(s Sentence) {
 	d := &t.document
 	d.Reset()
 	d.AppendWords(s.Words)
 	t.vocabulary.Assign(d)
 	t.words = describe(t.words, d, d.Sentences[0], t.vocabulary)
+}
+
+func (t *trainer) learn(s Sentence) {
+	t.describe(s)
 	var before, earlier document.Tag
 	for i, right := range s.Tags {
 		tag := t.words[i+window].only
@@ -89,7 +90,7 @@ func (t *trainer) step(i int, right, before, earlier document.Tag) document.Tag 
 }
 
 // quantise brings rows of labels weights to 8 bits in rows of 64, by one scale that
-// cuts off only what lies beyond 14 times the root mean square.
+// cuts off only what lies beyond 30 times the root mean square.
 func quantise(weights []float32, labels int) []int8 {
 	var squares, most float64
 	count := 0
@@ -103,7 +104,7 @@ func quantise(weights []float32, labels int) []int8 {
 	if count == 0 {
 		return make([]int8, len(weights)/labels*rows.Width64)
 	}
-	scale := 127 / min(most, 14*math.Sqrt(squares/float64(count)))
+	scale := 127 / min(most, 30*math.Sqrt(squares/float64(count)))
 	out := make([]int8, len(weights)/labels*rows.Width64)
 	for i, w := range weights {
 		q := math.Round(float64(w) * scale)
