@@ -24,10 +24,10 @@ func takes(name string, perUnit time.Duration, needs ...string) function {
 
 // crowd submits documents and gathers what becomes of them.
 type crowd struct {
-	refused, taken         int
-	late, complete, failed int
-	shed                   map[string]int
-	done                   chan *run
+	refused, taken int
+	late, complete int
+	shed           map[string]int
+	done           chan *run
 }
 
 func (c *crowd) submit(t *rapid.T, w *flow, size int) {

@@ -207,6 +207,12 @@ func (w *Workflow[D]) Steps() []string {
 	return names
 }
 
+// Len returns how many steps there are, and StepName the function of one.
+func (w *Workflow[D]) Len() int { return len(w.steps) }
+
+// StepName returns the function of step i, in the order of execution.
+func (w *Workflow[D]) StepName(i int) string { return w.steps[i].Name }
+
 // Step returns the place of a function in the order of execution, -1 if it is not
 // part of the workflow.
 func (w *Workflow[D]) Step(function string) int {

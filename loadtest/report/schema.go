@@ -9,15 +9,16 @@ import (
 
 // Schema gives the JSON Schema (2020-12) of a run.
 func Schema() *jsonschema.Schema {
-	return describe[Run]("Starling load test run", "Result of one run of the load tester, or of several merged.")
+	return SchemaOf[Run]("Starling load test run", "Result of one run of the load tester, or of several merged.")
 }
 
 // LimitSchema gives the JSON Schema of the result of a search for the limit.
 func LimitSchema() *jsonschema.Schema {
-	return describe[Limit]("Starling load test limit", "Result of a search for the highest rate that holds.")
+	return SchemaOf[Limit]("Starling load test limit", "Result of a search for the highest rate that holds.")
 }
 
-func describe[T any](title, description string) *jsonschema.Schema {
+// SchemaOf gives the JSON Schema of a result of another kind, with histograms as here.
+func SchemaOf[T any](title, description string) *jsonschema.Schema {
 	histogram := &jsonschema.Schema{Type: "string", ContentEncoding: "base64", Description: "HdrHistogram V2, compressed, base64"}
 	schema, err := jsonschema.For[T](&jsonschema.ForOptions{
 		TypeSchemas: map[reflect.Type]*jsonschema.Schema{reflect.TypeFor[Histogram](): histogram},
