@@ -75,21 +75,21 @@ func partons(random *rand.Rand, class int, pt float64) []parton {
 
 // features are the bytes of a record, in their order.
 var features = [16]scale{
-	{"mass", 10, 400, true},
-	{"pt", 300, 2000, true},
-	{"particles", 0, 100, false},
-	{"girth", 0, 0.5, false},
-	{"pt dispersion", 0, 1, false},
+	{"mass", 50, 210, true},
+	{"pt", 350, 1800, true},
+	{"particles", 0, 60, false},
+	{"girth", 0, 0.4, false},
+	{"pt dispersion", 0.2, 0.9, false},
 	{"tau2/tau1", 0, 1, false},
 	{"tau3/tau2", 0, 1, false},
 	{"leading fraction", 0, 1, false},
-	{"mass of three subjets", 5, 400, true},
-	{"mass of two subjets", 5, 400, true},
+	{"mass of three subjets", 40, 240, true},
+	{"mass of two subjets", 25, 200, true},
 	{"distance of subjets", 0, 1, false},
 	{"share of second subjet", 0, 0.5, false},
 	{"energy correlation C2", 0, 0.6, false},
 	{"second largest impact", 0.5, 50, true},
-	{"displaced tracks", 0, 12, false},
+	{"displaced tracks", 0, 8, false},
 	{"Les Houches angularity", 0, 0.8, false},
 }
 
