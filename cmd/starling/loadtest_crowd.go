@@ -40,6 +40,7 @@ type crowdOptions struct {
 	self       bool
 	server     string
 	wait       time.Duration
+	pollers    int
 	beside     bool
 	store      string
 	durability string
@@ -150,6 +151,7 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags.BoolVar(&o.self, "self", false, "start a server on this machine and drive that")
 	flags.StringVar(&o.server, "server", report.Starling, "with --self: what to start: starling, or yardstick, the bare broadcast loop of \"starling loadtest yardstick\"")
 	flags.DurationVar(&o.wait, "yardstick-wait", 0, "how long a yardstick lets what it is to write wait for company")
+	flags.IntVar(&o.pollers, "yardstick-pollers", yardstick.DefaultPollers, "threads of a yardstick")
 	flags.StringVar(&o.store, "store", "memory", "with --self: memory, embedded or redis (redis-server is started for it)")
 	flags.StringVar(&o.durability, "durability", "memory", "with --self: memory, disk or replicated")
 	flags.IntVar(&o.owners, "owners", 1, "with --self and store redis: processes that own shards; the first is the gateway, too")
@@ -203,7 +205,7 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 
 // yardstick gives the options of one.
 func (o *crowdOptions) yardstick() yardstick.Options {
-	return yardstick.Options{Wait: o.wait, Congestion: congestion}
+	return yardstick.Options{Wait: o.wait, Pollers: o.pollers, Congestion: congestion}
 }
 
 func (o *crowdOptions) tokens() (trial.Tokens, error) {

@@ -38,7 +38,7 @@ It takes every token, trusts its clients and keeps nothing: for one's own machin
 	flags := cmd.Flags()
 	flags.StringVar(&listen, "listen", "127.0.0.1:0", "host:port of the websocket")
 	flags.DurationVar(&options.Wait, "wait", 0, "from the first thing that a connection is to be told until it is written, with what joins it meanwhile; 0: at once")
-	flags.IntVar(&options.Pollers, "pollers", 2, "threads that read and write")
+	flags.IntVar(&options.Pollers, "pollers", yardstick.DefaultPollers, "threads that read and write")
 	flags.StringVar(&options.Congestion, "congestion", congestion, "TCP congestion control of the connections, if the kernel has it; empty: the system's default")
 	return cmd
 }
