@@ -28,7 +28,6 @@ type bench struct {
 	ring    *stream.Ring
 	folder  string
 	archive *archive.Archive
-	failed  atomic.Uint64
 	mu      sync.Mutex
 	errors  []error
 }

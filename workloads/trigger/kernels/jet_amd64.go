@@ -24,14 +24,18 @@ func isJet(n *network.Network) bool {
 // first is the address of the first record; the others follow it.
 func first(batch []stream.Ref) *byte { return (*byte)(batch[0].Pointer()) }
 
-func jetAVX2(n *network.Network) []stream.Kernel {
+func packJetAVX2(n *network.Network) *packing {
 	p := newPacking(16 << 10)
 	p.constants(n.Threshold)
 	p.pairs(&n.Layers[0], asRead, 2, 4, 0)
 	p.pairs(&n.Layers[1], packed256, 8, 4, 0)
 	p.pairs(&n.Layers[2], packed256, 4, 4, 0)
 	p.pairs(&n.Layers[3], packed256, 4, 1, never)
-	w := unsafe.SliceData(p.b)
+	return p
+}
+
+func jetAVX2(n *network.Network) []stream.Kernel {
+	w := unsafe.SliceData(packJetAVX2(n).b)
 	return ladder(func(size int) func([]stream.Ref, []stream.Decision) {
 		switch size {
 		case 1:
@@ -47,7 +51,8 @@ func jetAVX2(n *network.Network) []stream.Kernel {
 	})
 }
 
-func jetVNNI(n *network.Network) []stream.Kernel {
+// packJetVNNI packs for kernels of few events and for that of 16.
+func packJetVNNI(n *network.Network) (few, many *packing) {
 	p := newPacking(16 << 10)
 	p.constants(n.Threshold)
 	p.byOutput512(&n.Layers[0], asRead, 0)
@@ -59,6 +64,11 @@ func jetVNNI(n *network.Network) []stream.Kernel {
 	for l := range n.Layers {
 		q.byEvent(&n.Layers[l])
 	}
+	return p, q
+}
+
+func jetVNNI(n *network.Network) []stream.Kernel {
+	p, q := packJetVNNI(n)
 	few, many := unsafe.SliceData(p.b), unsafe.SliceData(q.b)
 	return ladder(func(size int) func([]stream.Ref, []stream.Decision) {
 		switch size {

@@ -2768,6 +2768,7 @@ next:
 	VPSLLD $2, Z9, Z9
 	VPSRLD $2, Z9, Z9
 	VPORD Z10, Z9, Z9
+	VPTERNLOGD $0xFF, Z31, Z31, Z31 // again: activations were there
 	VPSRLD $31, Z31, Z31
 	VPSLLD $30, Z31, Z31
 	VPORD Z31, Z9, K1, Z9

@@ -250,6 +250,7 @@ func (p *file) jetByEvent() {
 	p.op("VPSLLD $2, Z9, Z9")
 	p.op("VPSRLD $2, Z9, Z9")
 	p.op("VPORD Z10, Z9, Z9")
+	p.op("VPTERNLOGD $0xFF, Z31, Z31, Z31 // again: activations were there")
 	p.op("VPSRLD $31, Z31, Z31")
 	p.op("VPSLLD $30, Z31, Z31")
 	p.op("VPORD Z31, Z9, K1, Z9")

@@ -57,8 +57,6 @@ var (
 	vnni = &instructions{"VNNI", "Z", 16, "VMOVDQU32", "VPXORD", "VPORD", 32}
 )
 
-func (s *instructions) bytes() int { return 4 * s.lanes }
-
 // v names vector register i.
 func (s *instructions) v(i int) string { return fmt.Sprintf("%s%d", s.register, i) }
 

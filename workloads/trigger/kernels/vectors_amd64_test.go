@@ -1,0 +1,226 @@
+package kernels
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func dword(b []byte, i int) int32 { return int32(binary.LittleEndian.Uint32(b[4*i:])) }
+func word(b []byte, i int) int16  { return int16(binary.LittleEndian.Uint16(b[2*i:])) }
+
+func putDword(b []byte, i int, v int32) { binary.LittleEndian.PutUint32(b[4*i:], uint32(v)) }
+func putWord(b []byte, i int, v int16)  { binary.LittleEndian.PutUint16(b[2*i:], uint16(v)) }
+
+func saturate(v, low, high int32) int32 { return max(low, min(v, high)) }
+
+// stepVector carries out an instruction on vectors. Operands are in Go's order, so b
+// is the first source of the manual and a the second.
+func (p *processor) stepVector(i *instruction, last string) error {
+	switch i.name {
+	case "VMOVDQU", "VMOVDQU32":
+		return p.move(i.operands[0], last)
+	case "VMOVD":
+		p.general[last] = uint64(uint32(dword(p.vector[number(i.operands[0])][:], 0)))
+		return nil
+	case "VPCMPEQD", "VPCMPEQW":
+		return p.equal(i, last)
+	}
+	n := width(last)
+	out := make([]byte, n)
+	if name := i.name; name == "VPBROADCASTD" || strings.HasPrefix(name, "VEXTRACT") {
+		if err := p.spread(i, out); err != nil {
+			return err
+		}
+		p.set(last, out)
+		return nil
+	}
+	immediate, sources := uint64(0), i.operands[:len(i.operands)-1]
+	if strings.HasPrefix(sources[0], "$") {
+		immediate, _ = p.value(sources[0], 8)
+		sources = sources[1:]
+	}
+	masked := slices.Contains(sources, "K1")
+	sources = slices.DeleteFunc(slices.Clone(sources), func(s string) bool { return s == "K1" })
+	name, a := i.name, []byte(nil)
+	var err error
+	if rest, ok := strings.CutSuffix(name, ".BCST"); ok {
+		var four []byte
+		four, err = p.source(sources[0], 4)
+		name, a = rest, slices.Repeat(four, n/4)
+	} else {
+		a, err = p.source(sources[0], n)
+	}
+	if err != nil {
+		return err
+	}
+	b := a
+	if len(sources) > 1 {
+		if b, err = p.source(sources[1], n); err != nil {
+			return err
+		}
+	}
+	copy(out, p.vector[number(last)][:n])
+	old := slices.Clone(out)
+	if !byLane(name, immediate, a, b, out) && !withinLanes(name, immediate, a, b, out) {
+		return fmt.Errorf("unknown")
+	}
+	for lane := range n / 4 {
+		if masked && p.mask>>lane&1 == 0 {
+			copy(out[4*lane:4*lane+4], old[4*lane:])
+		}
+	}
+	p.set(last, out)
+	return nil
+}
+
+// set writes a register; what is above the width becomes 0.
+func (p *processor) set(register string, b []byte) {
+	to := &p.vector[number(register)]
+	clear(to[:])
+	copy(to[:], b)
+}
+
+func (p *processor) move(from, to string) error {
+	if isVector(to) {
+		b, err := p.source(from, width(to))
+		p.set(to, b)
+		return err
+	}
+	b, err := p.memory(to, width(from))
+	copy(b, p.vector[number(from)][:])
+	return err
+}
+
+func (p *processor) equal(i *instruction, last string) error {
+	a, b := p.vector[number(i.operands[0])][:], p.vector[number(i.operands[1])][:]
+	if last != "K1" { // only used to have all bits set
+		p.set(last, slices.Repeat([]byte{255}, width(last)))
+		return nil
+	}
+	p.mask = 0
+	for lane := range width(i.operands[0]) / 4 {
+		if dword(a, lane) == dword(b, lane) {
+			p.mask |= 1 << lane
+		}
+	}
+	return nil
+}
+
+func (p *processor) spread(i *instruction, out []byte) error {
+	if i.name == "VPBROADCASTD" {
+		four, err := p.source(i.operands[0], 4)
+		copy(out, slices.Repeat(four, len(out)/4))
+		return err
+	}
+	part, err := p.value(i.operands[0], 8)
+	copy(out, p.vector[number(i.operands[1])][int(part)*len(out):])
+	return err
+}
+
+// byLane are instructions whose lanes do not meet; VPERMD aside, whose do.
+func byLane(name string, immediate uint64, a, b, out []byte) bool {
+	for lane := range len(out) / 4 {
+		x, y, z := dword(a, lane), dword(b, lane), dword(out, lane)
+		switch name {
+		case "VPDPBUSD":
+			for k := 4 * lane; k < 4*lane+4; k++ {
+				z += int32(int8(a[k])) * int32(b[k])
+			}
+		case "VPADDD":
+			z = x + y
+		case "VPSUBD":
+			z = y - x
+		case "VPMAXSD":
+			z = max(x, y)
+		case "VPXORD", "VPXOR":
+			z = x ^ y
+		case "VPORD", "VPOR":
+			z = x | y
+		case "VPSLLD":
+			z = x << immediate
+		case "VPSRLD":
+			z = int32(uint32(x) >> immediate)
+		case "VPTERNLOGD":
+			if immediate != 255 {
+				return false
+			}
+			z = -1
+		case "VPERMD":
+			z = dword(a, int(y)&(len(out)/4-1))
+		case "VPMADDWD":
+			z = int32(word(a, 2*lane))*int32(word(b, 2*lane)) + int32(word(a, 2*lane+1))*int32(word(b, 2*lane+1))
+		default:
+			return byWord(name, immediate, a, b, out)
+		}
+		putDword(out, lane, z)
+	}
+	return true
+}
+
+func byWord(name string, immediate uint64, a, b, out []byte) bool {
+	for lane := range len(out) / 2 {
+		x, y := word(a, lane), word(b, lane)
+		switch name {
+		case "VPSRAW":
+			x >>= immediate
+		case "VPSRLW":
+			x = int16(uint16(x) >> immediate)
+		case "VPADDW":
+			x += y
+		case "VPMADDUBSW":
+			sum := int32(int8(a[2*lane]))*int32(b[2*lane]) + int32(int8(a[2*lane+1]))*int32(b[2*lane+1])
+			x = int16(saturate(sum, -32768, 32767))
+		default:
+			return false
+		}
+		putWord(out, lane, x)
+	}
+	return true
+}
+
+// withinLanes are instructions that move things about within each 128 bits.
+func withinLanes(name string, immediate uint64, a, b, out []byte) bool {
+	for from := 0; from < len(out); from += 16 {
+		x, y, z := a[from:from+16], b[from:from+16], out[from:from+16]
+		switch name {
+		case "VPACKSSDW":
+			for k := range 4 {
+				putWord(z, k, int16(saturate(dword(y, k), -32768, 32767)))
+				putWord(z, k+4, int16(saturate(dword(x, k), -32768, 32767)))
+			}
+		case "VPACKUSWB":
+			for k := range 8 {
+				z[k] = byte(saturate(int32(word(y, k)), 0, 255))
+				z[k+8] = byte(saturate(int32(word(x, k)), 0, 255))
+			}
+		case "VPSHUFB":
+			for k := range 16 {
+				z[k] = y[x[k]&15]
+			}
+		case "VPSHUFD":
+			for k := range 4 {
+				putDword(z, k, dword(x, int(immediate>>(2*k)&3)))
+			}
+		case "VPUNPCKLDQ", "VPUNPCKHDQ":
+			half := 0
+			if name == "VPUNPCKHDQ" {
+				half = 2
+			}
+			for k := range 2 {
+				putDword(z, 2*k, dword(y, half+k))
+				putDword(z, 2*k+1, dword(x, half+k))
+			}
+		case "VPUNPCKLQDQ":
+			copy(z, y[:8])
+			copy(z[8:], x[:8])
+		case "VPUNPCKHQDQ":
+			copy(z, y[8:])
+			copy(z[8:], x[8:])
+		default:
+			return false
+		}
+	}
+	return true
+}
