@@ -9,7 +9,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// A crowd in virtual time takes milliseconds; -rapid.checks still overrides.
-	if err := flag.Set("rapid.checks", "25"); err != nil {
+	if err := flag.Set("rapid.checks", "12"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

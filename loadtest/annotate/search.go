@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/jsonschema-go/jsonschema"
+
 	"github.com/starling-vr/starling/loadtest/limit"
 	"github.com/starling-vr/starling/loadtest/report"
 )
@@ -109,4 +111,9 @@ func (l *Limit) withoutHistograms() {
 	for i := range l.Tries {
 		l.Tries[i].Histogram = nil
 	}
+}
+
+// LimitSchema gives the JSON Schema of the result of a search.
+func LimitSchema() *jsonschema.Schema {
+	return report.SchemaOf[Limit]("Starling annotation limit", "Result of a search of `starling loadtest annotate`.")
 }
