@@ -1,5 +1,7 @@
 package document
 
+import "bytes"
+
 // Token is a word, a number, a mark of punctuation, or another piece of text that
 // the models look at as one. 28 bytes.
 type Token struct {
@@ -61,26 +63,34 @@ func (m EntityMark) Kind() EntityKind { return EntityKind((m + 1) / 2) }
 // Begins says whether a mention begins here.
 func (m EntityMark) Begins() bool { return m&1 == 1 }
 
-// Byte classes of the description of tokens.
+// A tally counts the bytes of a token by class, 16 bits for each.
+type tally uint64
+
+// Classes of bytes.
 const (
-	isMark = iota
-	isLower
-	isUpper
-	isDigit
+	marks tally = 1 << (16 * iota)
+	lowers
+	uppers
+	digits
 )
 
-// folded maps ASCII capitals to small letters and digits to '0'.
-var folded, class = func() (folded [256]byte, class [256]uint8) {
+func (t tally) of(class tally) int { return int(t / class & 0xffff) }
+
+// folded maps ASCII capitals to small letters and digits to '0'; class tells what a
+// byte counts as.
+var folded, class = func() (folded [256]byte, class [256]tally) {
 	for i := range 256 {
 		c := byte(i)
 		folded[i] = c
 		switch {
 		case c >= 'a' && c <= 'z', c >= 0x80:
-			class[i] = isLower
+			class[i] = lowers
 		case c >= 'A' && c <= 'Z':
-			class[i], folded[i] = isUpper, c+32
+			class[i], folded[i] = uppers, c+32
 		case c >= '0' && c <= '9':
-			class[i], folded[i] = isDigit, '0'
+			class[i], folded[i] = digits, '0'
+		default:
+			class[i] = marks
 		}
 	}
 	return
@@ -156,73 +166,70 @@ func asciiMark(last byte) string {
 }
 
 // Describe fills in what a token's bytes say of it: Word, Suffix, Prefix, Shape and
-// the flag Beyond. b must not be empty.
+// the flag Beyond. b must not be empty, nor longer than 65,535 bytes.
 func (t *Token) Describe(b []byte) {
-	t.Prefix = prefix(b)
-	h := uint32(hashStart)
-	var seen [4]int
-	var suffix uint32
-	hyphens, high := 0, byte(0)
+	h, suffix, high := uint32(hashStart), uint32(0), byte(0)
+	var seen tally
 	for _, c := range b {
 		f := folded[c]
 		h = (h ^ uint32(f)) * hashPrime
 		suffix = suffix<<8 | uint32(f)
-		seen[class[c]]++
+		seen += class[c]
 		high |= c
-		if c == '-' {
-			hyphens++
-		}
 	}
 	if high >= 0x80 {
 		t.describeBeyond(b)
 		return
 	}
-	t.Word, t.Suffix = notZero(h), suffix
-	t.Shape = shape(b[0], len(b), hyphens, &seen)
+	t.Word, t.Suffix, t.Prefix = notZero(h), suffix, prefix(b)
+	t.Shape = shape(b, seen)
 }
 
 func (t *Token) describeBeyond(b []byte) {
 	var room [96]byte
 	f := foldMarks(room[:0], b)
 	t.Flags |= Beyond
-	h := uint32(hashStart)
-	var seen [4]int
-	hyphens := 0
-	t.Suffix = 0
+	t.Word, t.Prefix, t.Suffix = hashFolded(f), prefix(f), 0
+	var seen tally
 	for _, c := range f {
-		h = (h ^ uint32(folded[c])) * hashPrime
 		t.Suffix = t.Suffix<<8 | uint32(folded[c])
-		seen[class[c]]++
-		if c == '-' {
-			hyphens++
-		}
+		seen += class[c]
 	}
-	t.Word, t.Prefix = notZero(h), prefix(f)
-	t.Shape = shape(f[0], len(f), hyphens, &seen)
+	t.Shape = shape(f, seen)
 }
 
 func prefix(b []byte) uint32 {
-	var p uint32
-	for i := min(len(b), 4) - 1; i >= 0; i-- {
-		p = p<<8 | uint32(b[i])
+	if len(b) >= 4 {
+		return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+	}
+	p := uint32(b[0])
+	if len(b) > 1 {
+		p |= uint32(b[1]) << 8
+	}
+	if len(b) > 2 {
+		p |= uint32(b[2]) << 16
 	}
 	return p
 }
 
-func shape(first byte, n, hyphens int, seen *[4]int) Shape {
-	upper, lower, digits, marks := seen[isUpper], seen[isLower], seen[isDigit], seen[isMark]
-	switch {
-	case marks == n:
-		return Mark
-	case digits > 0 && lower+upper == 0:
-		return Number
-	case digits > 0:
-		return Alphanumeric
-	case upper == 0 && marks == 0:
+func shape(b []byte, seen tally) Shape {
+	n := len(b)
+	if seen.of(lowers) == n {
 		return Lower
-	case upper == 0 && hyphens > 0:
+	}
+	upper, lower, digit, mark := seen.of(uppers), seen.of(lowers), seen.of(digits), seen.of(marks)
+	switch {
+	case mark == n:
+		return Mark
+	case digit > 0 && lower+upper == 0:
+		return Number
+	case digit > 0:
+		return Alphanumeric
+	case upper == 0 && mark == 0:
+		return Lower
+	case upper == 0 && bytes.IndexByte(b, '-') >= 0:
 		return Hyphened
-	case upper == 1 && class[first] == isUpper && (lower > 0 || n == 1):
+	case upper == 1 && class[b[0]] == uppers && (lower > 0 || n == 1):
 		return Title
 	case lower == 0 && upper > 0:
 		return Capitals

@@ -1,15 +1,16 @@
 package text
 
 import (
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 )
 
-// sampled is the number of bytes and of tokens that Identify looks at.
+// What Identify looks at: the first bytes, and the first different words.
 const (
-	sampledBytes  = 4096
-	sampledTokens = 1000
+	sampledBytes = 4096
+	sampledTerms = 1000
 )
 
 // Identify tells the language of a document that is tokenised, and writes it into
@@ -60,10 +61,11 @@ var scriptLanguages = [scripts]string{greek: "el", hebrew: "he", arabic: "ar", d
 func scriptOf(b []byte) (script, float32) {
 	var count [scripts]int
 	b = b[:min(len(b), sampledBytes)]
+	letters := 0
 	for i := 0; i < len(b); {
 		if c := b[i]; c < utf8.RuneSelf {
-			if letter(c) {
-				count[latin]++
+			if c|32-'a' < 26 {
+				letters++
 			}
 			i++
 			continue
@@ -74,6 +76,7 @@ func scriptOf(b []byte) (script, float32) {
 			count[s]++
 		}
 	}
+	count[latin] += letters
 	all, most := 0, noScript
 	for s, n := range count {
 		all += n
@@ -132,35 +135,28 @@ func scriptOfRune(r rune) script {
 	return otherScript
 }
 
-// byWords asks the function words of the languages of a script. Every token votes
-// for the languages that have it among theirs, with the weight of one vote divided
-// among them.
+// byWords asks the function words of the languages of a script. Every mention votes
+// for the languages that have the word among theirs, its vote divided among them.
 func byWords(d *document.Document, s script) document.Language {
 	var votes [languageCount]float32
-	words, hits := 0, 0
-	for i := range d.Tokens[:min(len(d.Tokens), sampledTokens)] {
-		t := &d.Tokens[i]
-		if t.Shape == document.Mark || t.Shape == document.Number {
+	words, hits := uint32(0), uint32(0)
+	for i := range d.Terms[:min(len(d.Terms), sampledTerms)] {
+		t := &d.Terms[i]
+		if shape := d.Tokens[t.First].Shape; shape == document.Mark || shape == document.Number {
 			continue
 		}
-		words++
-		if set := functionWords.languages(t.Word); set != 0 {
-			hits++
-			vote(&votes, set)
+		words += t.Count
+		set := functionWords.languages(t.Word)
+		if set == 0 {
+			continue
+		}
+		hits += t.Count
+		share := float32(t.Count) / float32(bits.OnesCount32(set))
+		for ; set != 0; set &= set - 1 {
+			votes[bits.TrailingZeros32(set)] += share
 		}
 	}
-	best, second := 0, 1
-	if votes[1] > votes[0] {
-		best, second = 1, 0
-	}
-	for l := 2; l < languageCount; l++ {
-		switch {
-		case votes[l] > votes[best]:
-			best, second = l, best
-		case votes[l] > votes[second]:
-			second = l
-		}
-	}
+	best, second := leaders(&votes)
 	switch {
 	case words == 0:
 		return document.Language{Code: "und"}
@@ -172,16 +168,21 @@ func byWords(d *document.Document, s script) document.Language {
 	return document.Language{Code: "und"}
 }
 
-func vote(votes *[languageCount]float32, set uint32) {
-	n := float32(0)
-	for s := set; s != 0; s &= s - 1 {
-		n++
+// leaders are the two languages with most votes.
+func leaders(votes *[languageCount]float32) (best, second int) {
+	best, second = 0, 1
+	if votes[1] > votes[0] {
+		best, second = 1, 0
 	}
-	for l := range votes {
-		if set>>l&1 == 1 {
-			votes[l] += 1 / n
+	for l := 2; l < languageCount; l++ {
+		switch {
+		case votes[l] > votes[best]:
+			best, second = l, best
+		case votes[l] > votes[second]:
+			second = l
 		}
 	}
+	return best, second
 }
 
 // confidence grows with the votes and with their lead.

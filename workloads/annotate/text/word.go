@@ -13,6 +13,11 @@ func (t *tokeniser) runOfWord(start, i, end int) int {
 	begin := i
 	var set kind
 	for i < end {
+		if k := kinds[text[i]]; k&(lower|upper) != 0 && set&digit == 0 {
+			set |= k
+			i++
+			continue
+		}
 		k, size := character(text[i:end])
 		if k&word != 0 {
 			if k&(lower|upper) != 0 && set&digit != 0 && set&(lower|upper) == 0 && t.unit(i, end) {
@@ -196,9 +201,7 @@ func matchEnd(b []byte, s string) int {
 
 // contraction gives where a word without an apostrophe is divided, 0 if it is not.
 func contraction(b []byte) int {
-	switch b[0] | 32 {
-	case 'a', 'c', 'd', 'g', 'h', 'i', 'l', 't', 'w':
-	default:
+	if !contractionEnds[b[len(b)-2]|32][(b[len(b)-1]|32)&31] {
 		return 0
 	}
 	var room [8]byte
@@ -219,6 +222,14 @@ func contraction(b []byte) int {
 	}
 	return 0
 }
+
+// contractionEnds are the last two letters of the words that contraction divides.
+var contractionEnds = func() (ends [256][32]bool) {
+	for _, two := range []string{"ot", "na", "ta", "me", "nt", "im", "ve", "ts"} {
+		ends[two[0]][two[1]&31] = true
+	}
+	return
+}()
 
 // mayEnd says whether a sentence may end with an abbreviation: not with a title.
 func mayEnd(b []byte) bool {
