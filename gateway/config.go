@@ -40,7 +40,7 @@ type Config struct {
 	OpenTime    time.Duration `toml:"open_time" default:"8s" doc:"time for owners to open a session; then the connection is closed as UNREACHABLE"`
 	RenewEvery  time.Duration `toml:"renew_every" default:"2s" doc:"how often owners are told which sessions are present; far below resume_time"`
 
-	RefuseOverload bool `toml:"refuse_overload" default:"true" doc:"while more than 3 % of updates reach the sockets later than deadline and this process takes 30 % of the processors' time or more, refuse actions over an equal share as BUSY, retryable"`
+	RefuseOverload bool `toml:"refuse_overload" default:"true" doc:"while a queue stands, refuse actions over an equal share as BUSY, retryable: while many updates keep leaving three quarters of deadline old or more, or actions wait ever longer for their outcome; not for a moment's standstill, nor while other processes have the processors, nor where refusing makes nothing better"`
 
 	DrainTime      time.Duration `toml:"drain_time" default:"10s" doc:"over how long a draining gateway sends its clients away"`
 	ReconnectAfter time.Duration `toml:"reconnect_after" default:"1s" doc:"base of the time that close reasons ask a client to wait; with jitter, up to twice this"`

@@ -84,8 +84,9 @@ func New(config Config, deps Deps) (*Gateway, error) {
 		config: config, router: deps.Router, bus: deps.Bus, auth: deps.Auth, log: deps.Log, shards: deps.Shards, version: deps.Version,
 		connections: make(map[*connection]struct{}),
 	}
-	busy := overload.NewBusy(runtime.GOMAXPROCS(0))
-	g.overload = overload.New(overload.Config{Ages: hubMetrics.Latency.Counts, Busy: func() float64 { return busy.Share(time.Now()) }})
+	load := overload.NewMeter(runtime.GOMAXPROCS(0))
+	g.overload = overload.New(overload.Config{Deadline: config.Deadline, Ages: hubMetrics.Latency.Counts,
+		Load: func() overload.Load { return load.Read(time.Now()) }})
 	if g.upgrader, err = conn.NewUpgrader(conn.Options{
 		MaxMessage: int64(config.MaxMessage), SocketBuffer: config.SocketBuffer, CheckOrigin: originCheck(config.Origins),
 		Portable: config.Reader == ReaderPortable, Pollers: config.Pollers,
@@ -193,10 +194,10 @@ func (g *Gateway) sweep() {
 		case <-g.context.Done():
 			return
 		case <-routes.C:
-			if g.config.RefuseOverload {
-				g.overload.Tick()
-			}
 			now := time.Now()
+			if g.config.RefuseOverload {
+				g.overload.Tick(now)
+			}
 			g.sessions.each(func(s *session) { s.lookAfter(now) })
 		case <-ticker.C:
 			now := time.Now()

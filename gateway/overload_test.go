@@ -3,6 +3,7 @@ package gateway
 import (
 	"sync/atomic"
 	"testing"
+	"time"
 
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/gateway/overload"
@@ -13,11 +14,13 @@ import (
 func TestOverloadIsRefusedAtArrival(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.RefuseOverload = false }) // the test ends the windows
 	var all, old atomic.Uint64
+	now := time.Now()
 	r.gateway.overload = overload.New(overload.Config{Ages: func() (uint64, uint64) { return all.Load(), old.Load() }})
 	window := func(updates, late uint64) {
 		all.Add(updates)
 		old.Add(late)
-		r.gateway.overload.Tick()
+		now = now.Add(overload.WindowTime)
+		r.gateway.overload.Tick(now)
 	}
 	c, welcome := r.join("busy")
 	number := welcome.NextNumber
@@ -25,7 +28,7 @@ func TestOverloadIsRefusedAtArrival(t *testing.T) {
 		c.act(speak(number, "hello"))
 		return c.outcome(number)
 	}
-	for _, late := range []uint64{0, 30, 30, 30} {
+	for _, late := range []uint64{0, 0, 30, 30, 30, 30, 30} {
 		for range 10 {
 			if out := act(); out.Code == starlingv1.Code_APPLIED {
 				number++

@@ -144,7 +144,7 @@ func (s *session) outcome(o *clusterv1.RoutedOutcome) {
 		return
 	}
 	s.pause = 0
-	s.forget(out.Number)
+	s.forget(out.Number, out.Code)
 	// The last outcomes of a shard may come after the first ones of the next.
 	cell := world.Cell(o.Cell)
 	moved := cell != 0 && cell != s.cell && out.Number >= s.told
@@ -173,14 +173,19 @@ func (s *session) underWay(number uint64) bool {
 	return slices.ContainsFunc(s.flights, func(f flight) bool { return f.number == number })
 }
 
-// forget drops a flight. Called under mu.
-func (s *session) forget(number uint64) {
+// forget drops a flight that got its outcome. Called under mu.
+func (s *session) forget(number uint64, code starlingv1.Code) {
 	for i := range s.flights {
 		if s.flights[i].number == number {
 			if raw := s.flights[i].raw; cap(raw) <= maxSpare {
 				s.spare = raw[:0]
 			}
 			s.flights = slices.Delete(s.flights, i, i+1)
+			if isRetryable(code) {
+				s.gateway.overload.Dropped(uint64(s.id), 1)
+			} else {
+				s.gateway.overload.Done(uint64(s.id))
+			}
 			break
 		}
 	}
@@ -359,6 +364,7 @@ func (s *session) lookAfter(now time.Time) {
 		s.resendAfter(s.nextPause())
 	}
 	s.mu.Unlock()
+	s.gateway.overload.Dropped(uint64(s.id), len(given))
 	for _, number := range given {
 		s.refuse(number, starlingv1.Code_UNAVAILABLE, "the shard is moving or its owner was lost", givenRetry)
 	}
@@ -369,6 +375,7 @@ func (s *session) disconnected() {
 	s.mu.Lock()
 	over := s.over
 	s.over = true
+	s.gateway.overload.Dropped(uint64(s.id), len(s.flights))
 	s.flights = nil
 	if s.timer != nil {
 		s.timer.Stop()

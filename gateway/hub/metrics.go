@@ -71,6 +71,7 @@ type Latency struct {
 	counts    [len(latencyBounds) + 1]atomic.Uint64
 	sum       atomic.Int64
 	misses    atomic.Uint64
+	old       atomic.Uint64
 	histogram *prometheus.Desc
 	missed    *prometheus.Desc
 }
@@ -97,19 +98,22 @@ func (l *Latency) observe(age time.Duration) {
 	}
 	l.counts[i].Add(1)
 	l.sum.Add(int64(age))
+	if age > oldAge(l.deadline) {
+		l.old.Add(1)
+	}
 	if age > l.deadline {
 		l.misses.Add(1)
 	}
 }
 
 // Counts gives how many updates were handed to sockets so far, and how many of
-// them were older than the deadline.
-func (l *Latency) Counts() (all, late uint64) {
-	late = l.misses.Load() // before the others: never more than all
+// them were old: three quarters of the deadline or more, which no flush waits for.
+func (l *Latency) Counts() (all, old uint64) {
+	old = l.old.Load() // before the others: never more than all
 	for i := range l.counts {
 		all += l.counts[i].Load()
 	}
-	return all, late
+	return all, old
 }
 
 // Describe implements prometheus.Collector.

@@ -26,6 +26,9 @@ func TestLatency(t *testing.T) {
 	for _, age := range []time.Duration{0, time.Millisecond, 15 * time.Millisecond, 16 * time.Millisecond, time.Minute} {
 		m.Latency.observe(age)
 	}
+	if all, old := m.Latency.Counts(); all != 5 || old != 3 {
+		t.Errorf("%d of %d old, want 3 of 5", old, all)
+	}
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -49,10 +49,13 @@ func (p *pace) worked(flushes int, took, late time.Duration) {
 // left notes how old an update was when it was handed to a socket.
 func (p *pace) left(age time.Duration) {
 	p.updates++
-	if age > p.deadline*3/4 {
+	if age > oldAge(p.deadline) {
 		p.old++
 	}
 }
+
+// oldAge is the age from which on an update is old: no flush waits that long.
+func oldAge(deadline time.Duration) time.Duration { return deadline * 3 / 4 }
 
 // enoughUpdates is how many tell something.
 const enoughUpdates = 20
