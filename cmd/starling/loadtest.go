@@ -9,6 +9,6 @@ func loadtestCommand() *cobra.Command {
 		Use:   "loadtest",
 		Short: "Find out what a Starling carries: synthetic crowds, open loop",
 	}
-	cmd.AddCommand(crowdCommand(), sweepCommand(), compareCommand(), scenariosCommand(), planCommand(), calibrateCommand(), yardstickCommand())
+	cmd.AddCommand(crowdCommand(), sweepCommand(), compareCommand(), scenariosCommand(), planCommand(), calibrateCommand(), yardstickCommand(), triggerCommand(), triggerProcessCommand())
 	return cmd
 }

@@ -1,0 +1,272 @@
+package trigger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// quiet is a run that any machine can do: few records, a poller that yields.
+func quiet() Spec {
+	return Spec{
+		Rate: 20_000, Net: "jet", Limit: time.Second, SampleRate: 1000, Select: 0.01, SwapEvery: 50 * time.Millisecond,
+		Duration: 400 * time.Millisecond, Pace: "yielding", Cores: 1, Place: "l2", Seed: 7,
+	}
+}
+
+func TestARun(t *testing.T) {
+	var said []Progress
+	r, err := Process(t.Context(), "", quiet(), func(p Progress) { said = append(said, p) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Network != "jet" || r.Op != 8512 || r.SizeBytes != 16 || r.Place != "l2" || r.Poller != "yielding" || r.Pollers != 1 {
+		t.Errorf("%s: Op %d, S_t %d in %s, %d %s pollers", r.Network, r.Op, r.SizeBytes, r.Place, r.Pollers, r.Poller)
+	}
+	if r.Due < 4000 || r.RatePerS < 0.9*20_000 || r.Missed > r.Due || r.InLimit <= 0 || r.Within.US30 < r.Within.NS150 || r.LatencyNS.P50 <= 0 {
+		t.Errorf("%d due, %g/s, %d missed, within %+v, latency %+v", r.Due, r.RatePerS, r.Missed, r.Within, r.LatencyNS)
+	}
+	// Selection, sampling and swapping were on, and what left is accounted for.
+	if r.Selected == 0 || r.ChainCompleted+r.ChainRejected+r.SelectedLost > r.Selected || r.ChainCompleted == 0 {
+		t.Errorf("%d selected, %d completed, %d rejected, %d lost", r.Selected, r.ChainCompleted, r.ChainRejected, r.SelectedLost)
+	}
+	if r.Samples == 0 || r.Swaps == 0 {
+		t.Errorf("%d samples, %d swaps", r.Samples, r.Swaps)
+	}
+	empties := 0
+	for _, p := range r.Parts {
+		if p.Empty {
+			empties++
+		}
+	}
+	if len(r.Parts) != 5 || empties != 3 || !r.Parts[0].Empty || !r.Parts[4].Empty || r.EmptyLoop.US30 == 0 {
+		t.Errorf("parts %+v, empty loop %+v", r.Parts, r.EmptyLoop)
+	}
+	if len(said) < 6 || said[0].Note == "" {
+		t.Errorf("it said %+v", said)
+	}
+	var text bytes.Buffer
+	if err := Summarize(&text, r); err != nil || !strings.Contains(text.String(), "empty loop") {
+		t.Errorf("%v: %s", err, text.String())
+	}
+	checkForm(t, r)
+}
+
+// What is written is as the schema says, with the fields that others rely on.
+func checkForm(t *testing.T, r *Result) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "run.json")
+	if err := errors.Join(WriteFile(path, r), WriteFile("", r)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := Schema().Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resolved.Validate(m); err != nil {
+		t.Error(err)
+	}
+	for _, path := range []string{
+		"rate_per_s", "within.ns150", "within.ns300", "within.us1", "within.us3", "within.us30", "empty_loop.ns150", "empty_loop.us30",
+		"latency_ns.p50", "latency_ns.p99", "latency_ns.p999", "missed", "selected", "chain_completed", "samples", "samples_lost", "swaps",
+		"op", "size_bytes", "met", "machine.cpu", "machine.limits",
+	} {
+		var at any = m
+		for name := range strings.SplitSeq(path, ".") {
+			within, _ := at.(map[string]any)
+			found, ok := within[name]
+			if !ok {
+				t.Errorf("%s is missing", path)
+			}
+			at = found
+		}
+	}
+}
+
+// As fast as it goes, with a network of the generated family.
+func TestAsManyAsCanBeDecided(t *testing.T) {
+	spec := quiet()
+	if err := spec.Rate.Set("max"); err != nil {
+		t.Fatal(err)
+	}
+	spec.Net, spec.Operations, spec.Size, spec.Batch, spec.SampleRate, spec.SwapEvery = "", 40_000, 1024, 16, 0, 0
+	r, err := Process(t.Context(), "", spec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.OfferedPerS != nil || r.Met || r.RatePerS < 10_000 || r.BatchMost != 16 || r.Samples != 0 || r.Swaps != 0 || r.SizeBytes != 1024 {
+		t.Errorf("%+v", r)
+	}
+	checkForm(t, r)
+}
+
+func TestARunThatIsCalledOff(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	spec := quiet()
+	spec.Duration = time.Hour
+	_, err := Process(ctx, "", spec, func(Progress) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestNetworksThatAreNotThere(t *testing.T) {
+	spec := quiet()
+	spec.Net = "jt"
+	if _, err := Process(t.Context(), "", spec, nil); err == nil || !strings.Contains(err.Error(), `no network "jt"`) {
+		t.Error(err)
+	}
+}
+
+func TestSpecsThatMakeNoSense(t *testing.T) {
+	for why, change := range map[string]func(*Spec){
+		"rate":           func(s *Spec) { s.Rate = 0 },
+		"limit":          func(s *Spec) { s.Limit = 0 },
+		"duration":       func(s *Spec) { s.Duration = 1 },
+		"sample rate":    func(s *Spec) { s.SampleRate = -1 },
+		"select":         func(s *Spec) { s.Select = 2 },
+		"batch":          func(s *Spec) { s.Batch = 65 },
+		"give a network": func(s *Spec) { s.Net = "" },
+		"give either":    func(s *Spec) { s.Size = 16 },
+		"place":          func(s *Spec) { s.Place = "l4" },
+		"poller":         func(s *Spec) { s.Pace = "lazy" },
+		"instructions":   func(s *Spec) { s.Instructions = "mmx" },
+	} {
+		spec := quiet()
+		change(&spec)
+		if err := spec.check(); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
+
+func TestRates(t *testing.T) {
+	for text, want := range map[string]string{"40e6": "4e+07", "30": "30", "max": "max"} {
+		var r Rate
+		if err := r.Set(text); err != nil || r.String() != want {
+			t.Errorf("%s: %v, %v", text, r, err)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "NaN", "Inf", "fast", "1 2", "1x"} {
+		var r Rate
+		if err := r.Set(text); err == nil {
+			t.Errorf("%q is %v", text, r)
+		}
+	}
+	spec := quiet()
+	text, err := json.Marshal(spec)
+	var again Spec
+	if err != nil || json.Unmarshal(text, &again) != nil || again != spec {
+		t.Errorf("%s became %+v", text, again)
+	}
+}
+
+func TestWhatAProcessMayWrite(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                         "without a result",
+		"garbage\n":                "wrote",
+		`{"error":"no"}` + "\n":    "no",
+		`{"progress":{}}` + "\n{}": "without a result",
+	} {
+		if _, err := read(strings.NewReader(in), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+	if err := Serve(t.Context(), strings.NewReader("{"), new(bytes.Buffer)); err == nil {
+		t.Error("half a specification was taken")
+	}
+}
+
+// FuzzRead: whatever a process writes, it is a result or an error.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"progress":{"note":"x"}}` + "\n" + `{"result":{"format":"starling-loadtest-trigger"}}`))
+	f.Add([]byte("{}\n\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r, err := read(bytes.NewReader(in), func(Progress) {})
+		if (r == nil) == (err == nil) {
+			t.Errorf("%+v and %v", r, err)
+		}
+	})
+}
+
+func TestCachesAndWhereRecordsLie(t *testing.T) {
+	root := t.TempDir()
+	for index, c := range []map[string]string{
+		{"level": "1", "type": "Data", "size": "48K"}, {"level": "1", "type": "Instruction", "size": "32K"},
+		{"level": "2", "type": "Unified", "size": "2048K"}, {"level": "3", "type": "Unified", "size": "32M"},
+	} {
+		folder := filepath.Join(root, "sys/devices/system/cpu/cpu3/cache/index"+string(rune('0'+index)))
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range c {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(text+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c := readCaches(root, 3)
+	if c != (Caches{48 << 10, 2 << 20, 32 << 20}) {
+		t.Errorf("%+v", c)
+	}
+	for _, want := range []struct {
+		place  string
+		stride int
+		count  int
+		fits   string
+	}{
+		{"l2", 16, 65536, "l2"}, {"l2", 2048, 512, "l2"}, {"l3", 2048, 4096, "l3"}, {"memory", 2048, 32768, "memory"}, {"l2", 1 << 20, 1, "l2"}, {"l2", 4 << 20, 1, "l3"},
+	} {
+		if count, fits := c.records(want.place, want.stride, 2); count != want.count || fits != want.fits {
+			t.Errorf("%s, stride %d: %d in %s", want.place, want.stride, count, fits)
+		}
+	}
+	if c := readCaches(root, 4); c != (Caches{}) {
+		t.Errorf("a processor that is not there: %+v", c)
+	}
+	for _, text := range []string{"", "K", "-1K", "9999999999K", "x"} {
+		if parseSize(text) != 0 {
+			t.Errorf("%q is %d", text, parseSize(text))
+		}
+	}
+}
+
+func TestTheView(t *testing.T) {
+	network := Progress{Elapsed: 1.5, Length: 3, RatePerS: 4e7, Within: Within{NS150: 0.5, NS300: 0.912, US3: 0.95}, P50NS: 120, Selected: 3, Samples: 1000, Version: 2}
+	for _, live := range []bool{false, true} {
+		var b bytes.Buffer
+		v := &View{out: &b, live: live}
+		v.Show(Progress{Note: "a note"})
+		v.Show(Progress{Empty: true, Within: Within{NS300: 0.97}})
+		v.Show(network)
+		v.Show(network)
+		got := b.String()
+		for _, want := range []string{"a note\n", "91.20%", "97.00%"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("live %v: no %q in %q", live, want, got)
+			}
+		}
+		if live != strings.Contains(got, "\x1b[") {
+			t.Errorf("live %v: %q", live, got)
+		}
+	}
+	if !slices.Equal([]rune(curve([]float64{0, 0.5, 1, 2, -1})), []rune("▁▄██▁")) {
+		t.Error(curve([]float64{0, 0.5, 1, 2, -1}))
+	}
+}
