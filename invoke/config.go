@@ -17,6 +17,12 @@ type Config struct {
 	// Workers-1. Those workers idle while only long runs wait: that is the price.
 	// -1 means none.
 	ShortWorkers int
+	// LongWorkers gives long runs so many workers of their own, beside Workers, which
+	// then take short runs only: none of them idles while only long runs wait. Go's scheduler
+	// puts a run aside after 10 ms at the earliest, so long runs that share the processors
+	// with short deadlines must call runtime.Gosched every millisecond or so (docs/decisions/isolation.md).
+	// Default: none; then ShortWorkers applies.
+	LongWorkers int
 	// LongRun is the run time from which a function counts as long. Default 1 ms.
 	LongRun time.Duration
 	// Slice is how long a worker goes on with what it took before it asks for the
@@ -50,6 +56,9 @@ func (c Config) withDefaults() Config {
 		c.Cores = c.Workers
 	}
 	c.ShortWorkers = min(max(c.ShortWorkers, 0), c.Workers-1)
+	if c.LongWorkers > 0 {
+		c.ShortWorkers = c.Workers
+	}
 	if c.LongRun <= 0 {
 		c.LongRun = time.Millisecond
 	}

@@ -45,7 +45,8 @@
 // # Isolation
 //
 // Functions whose runs are long (Config.LongRun) never occupy the workers reserved
-// for short ones (Config.ShortWorkers), even when those idle. Queues are bounded in
+// for short ones (Config.ShortWorkers), even when those idle; or have workers of
+// their own beside them (Config.LongWorkers), and yield. Queues are bounded in
 // count and age per function, with places kept for guaranteed arrivals, and a
 // sender may hold at most as many places as are free. A function that runs longer
 // than it declared pays with its guarantee.

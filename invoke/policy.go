@@ -85,12 +85,26 @@ func (p *Policy) Ready() int {
 
 // Runnable returns how many workers could find something to do by Take.
 func (p *Policy) Runnable() int {
-	short := len(p.ready[shortGuaranteed]) + len(p.ready[shortRest])
-	long := len(p.ready[longGuaranteed]) + len(p.ready[longRest])
-	return short + min(long, p.longWorkers()-p.longRunning)
+	if p.config.LongWorkers > 0 {
+		return p.shortReady()
+	}
+	return p.shortReady() + p.RunnableLong()
 }
 
-func (p *Policy) longWorkers() int { return p.config.Workers - p.config.ShortWorkers }
+func (p *Policy) shortReady() int { return len(p.ready[shortGuaranteed]) + len(p.ready[shortRest]) }
+
+// RunnableLong returns how many long runs could begin.
+func (p *Policy) RunnableLong() int {
+	long := len(p.ready[longGuaranteed]) + len(p.ready[longRest])
+	return min(long, p.longWorkers()-p.longRunning)
+}
+
+func (p *Policy) longWorkers() int {
+	if p.config.LongWorkers > 0 {
+		return p.config.LongWorkers
+	}
+	return p.config.Workers - p.config.ShortWorkers
+}
 
 // Submit takes an invocation of f, or says why not. It fills in Arrived and
 // Deadline where they are 0.

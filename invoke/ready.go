@@ -152,15 +152,15 @@ func (r *readySet) privileged() bool {
 }
 
 // first returns the heap whose first place goes next, nil if there is none.
-func (r *readySet) first(longAllowed bool) *readyHeap {
+func (r *readySet) first(shortAllowed, longAllowed bool) *readyHeap {
 	for b := shortGuaranteed; b < bands; b += 2 {
 		short, long := &r[b], &r[b+1]
 		switch {
 		case len(*long) == 0 || !longAllowed:
-			if len(*short) > 0 {
+			if shortAllowed && len(*short) > 0 {
 				return short
 			}
-		case len(*short) == 0 || (*long)[0].before((*short)[0]):
+		case !shortAllowed || len(*short) == 0 || (*long)[0].before((*short)[0]):
 			return long
 		default:
 			return short

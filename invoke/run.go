@@ -73,11 +73,18 @@ func (r *Run) Recheck(now Instant, i int) {
 }
 
 // Take fills run with what a free worker should do now, and says whether there is
-// anything.
+// anything. With Config.LongWorkers it takes short runs only.
 func (p *Policy) Take(now Instant, run *Run) bool {
+	return p.take(now, run, true, p.config.LongWorkers == 0)
+}
+
+// TakeLong does the same for one of Config.LongWorkers.
+func (p *Policy) TakeLong(now Instant, run *Run) bool { return p.take(now, run, false, true) }
+
+func (p *Policy) take(now Instant, run *Run, short, long bool) bool {
 	now = p.advance(now)
 	run.reset()
-	heap := p.ready.first(p.longRunning < p.longWorkers())
+	heap := p.ready.first(short, long && p.longRunning < p.longWorkers())
 	if heap == nil {
 		return false
 	}

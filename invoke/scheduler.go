@@ -18,6 +18,10 @@ type Scheduler struct {
 	policy *Policy
 	idle   []*worker // parked, the last parked first
 	waking int       // woken, have not yet taken anything
+	long   struct {  // the same of the workers for long runs
+		idle   []*worker
+		waking int
+	}
 	// surplus is how many workers have to end, because those that they replaced are back.
 	surplus int
 	closed  bool
@@ -34,6 +38,10 @@ func New(config Config) *Scheduler {
 	s.sweep.scheduler = s
 	for range config.Workers {
 		w := &worker{scheduler: s, wake: make(chan struct{}, 1), slice: config.Slice}
+		s.workers.Go(w.work)
+	}
+	for range config.LongWorkers {
+		w := &worker{scheduler: s, wake: make(chan struct{}, 1), slice: config.Slice, long: true}
 		s.workers.Go(w.work)
 	}
 	return s
@@ -160,7 +168,12 @@ func (s *Scheduler) toWake() *worker {
 		s.idle = s.idle[:last]
 		s.waking++
 	}
-	if s.policy.Ready() > s.waking {
+	if last := len(s.long.idle) - 1; last >= 0 && s.policy.RunnableLong() > s.long.waking {
+		s.long.idle[last].wake <- struct{}{} // never blocks: it is parked
+		s.long.idle = s.long.idle[:last]
+		s.long.waking++
+	}
+	if s.policy.Ready() > s.waking+s.long.waking {
 		s.sweep.arm()
 	}
 	return w
@@ -219,4 +232,9 @@ func (s *Scheduler) wakeAll() {
 		w.wake <- struct{}{}
 	}
 	s.idle = s.idle[:0]
+	for _, w := range s.long.idle {
+		s.long.waking++
+		w.wake <- struct{}{}
+	}
+	s.long.idle = s.long.idle[:0]
 }

@@ -7,7 +7,15 @@ type worker struct {
 	scheduler *Scheduler
 	wake      chan struct{}
 	slice     time.Duration
+	long      bool // takes long runs only
 	taken     Run
+}
+
+func (w *worker) take(now Instant) bool {
+	if w.long {
+		return w.scheduler.policy.TakeLong(now, &w.taken)
+	}
+	return w.scheduler.policy.Take(now, &w.taken)
 }
 
 func (w *worker) work() {
@@ -24,7 +32,7 @@ func (w *worker) work() {
 			}
 			return
 		}
-		for !s.policy.Take(now, &w.taken) {
+		for !w.take(now) {
 			if s.closed && s.policy.Waiting() == 0 {
 				s.wakeAll()
 				s.mu.Unlock()
@@ -74,11 +82,15 @@ func (p *Policy) replaced(long bool, n int) {
 // park waits to be woken. It is called, and returns, with the lock held.
 func (w *worker) park() {
 	s := w.scheduler
-	s.idle = append(s.idle, w)
+	idle, waking := &s.idle, &s.waking
+	if w.long {
+		idle, waking = &s.long.idle, &s.long.waking
+	}
+	*idle = append(*idle, w)
 	s.mu.Unlock()
 	<-w.wake
 	s.mu.Lock()
-	s.waking--
+	*waking--
 }
 
 // carryOut does what was taken until the slice is over, and returns how many
