@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/starling-vr/starling/invoke"
@@ -235,6 +236,32 @@ func TestAFullArchive(t *testing.T) {
 	var what *archive.FullError
 	if told := b.told(); len(told) == 0 || !errors.As(told[0], &what) {
 		t.Error(told)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	b := newBench(t, func(s *Settings) { s.SelectedSlots = 4096 })
+	records, _ := jets(12, 100, detector.Conditions{}, 1)
+	for _, record := range records {
+		b.push(record)
+	}
+	stats := b.settle(100)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(NewCollector(b.trigger))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "starling_trigger_selected_total" && m.GetLabel()[0].GetValue() == "selected" {
+				found = uint64(m.GetCounter().GetValue()) == stats.Inference.Selected
+			}
+		}
+	}
+	if !found || len(families) != 12 {
+		t.Errorf("%d families", len(families))
 	}
 }
 

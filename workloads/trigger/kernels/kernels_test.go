@@ -39,10 +39,10 @@ func shapes(t *rapid.T) network.Shape {
 	case 0:
 		return jet
 	case 1, 2:
-		s.Size = 64 * rapid.IntRange(2, 40).Draw(t, "lines")
+		s.Size = 64 * rapid.IntRange(2, 12).Draw(t, "lines")
 	case 3:
 		s.Pool = network.PoolLine
-		s.Size = 64 * 64 * rapid.IntRange(1, 4).Draw(t, "pooled lines")
+		s.Size = 64 * 64 * rapid.IntRange(1, 2).Draw(t, "pooled lines")
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "hidden layers") {
 		s.Units = append(s.Units, 4*rapid.IntRange(1, 25).Draw(t, "units"))

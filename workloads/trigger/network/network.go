@@ -48,7 +48,7 @@ func (n *Network) Check() error {
 	if len(n.Layers) != len(n.Shape.Units) {
 		return wrong("%d layers of weights for %s", len(n.Layers), &n.Shape)
 	}
-	if n.Threshold > 2*mostLogit || n.Threshold < -2*mostLogit {
+	if n.Threshold > MostThreshold || n.Threshold < -MostThreshold {
 		return wrong("threshold %d is beyond any score", n.Threshold)
 	}
 	inputs := n.Shape.Inputs()

@@ -38,6 +38,8 @@ const (
 	// mostLogit bounds the logits, so that their difference fits into 30 bits with
 	// sign.
 	mostLogit = 1 << 28
+	// MostThreshold is above every score: nothing is selected.
+	MostThreshold = 2 * mostLogit
 	// mostSum bounds the sums of hidden layers.
 	mostSum = 1 << 30
 	// PoolLine and PoolLines are what may be pooled: one or four cache lines.
