@@ -45,7 +45,6 @@ type controller struct {
 	draining   bool
 	queue      float64 // then, in the window before
 	blind      int     // windows in which updates still leave that were admitted before
-	elsewhere  bool    // the machine has processors left
 	begun      float64
 	falls      int // of the capacity, since updates were young
 	beyond     int // calm windows at more than was too much
@@ -100,12 +99,12 @@ const (
 	idleFor    = 3     // windows
 	noRefusals = 10    // windows without a refusal, then the limit ends
 
-	// Of the rate at which a limit began: below that it has failed.
-	leastElsewhere = 1. / 4
-	leastSaturated = 1. / 64
-	failedAfter    = 5 // windows
-	firstPause     = 100
-	longestPause   = 1600
+	// Of what was carried when a limit began: if updates are still old at that, it
+	// has failed.
+	least        = 0.25
+	failedAfter  = 5 // windows
+	firstPause   = 100
+	longestPause = 1600
 )
 
 // steps are the parts by which the capacity falls, if all updates are old, the
@@ -196,7 +195,6 @@ func (c *controller) ask() {
 
 // patience is how many windows a queue must stand for.
 func (c *controller) patience() int {
-	c.elsewhere = false
 	switch {
 	case c.memory > 0:
 		return patienceAgain
@@ -207,7 +205,6 @@ func (c *controller) patience() int {
 	case c.known.saturated():
 		return patienceSaturated
 	}
-	c.elsewhere = true
 	return patienceElsewhere
 }
 
@@ -215,7 +212,7 @@ func (c *controller) patience() int {
 func (c *controller) begin(w *window, capacity float64) {
 	c.limited = true
 	c.capacity = max(capacity, surely*c.good)
-	c.bad, c.begun = max(capacity, c.good), w.rate()
+	c.bad, c.begun = max(capacity, c.good), c.capacity
 	c.senders = max(1, w.active)
 	c.draining, c.falls = false, len(steps)-1
 	c.forget()
@@ -269,12 +266,15 @@ func (c *controller) hold(w *window) {
 			break // once may be a moment's standstill
 		}
 		c.cut(w)
-		if c.hopeless(w) {
+		if c.hopeless() {
 			c.end(true)
 		}
 		return
 	case old >= oldCongested:
-		c.unimproved = 0
+		if c.hopeless() {
+			c.end(true)
+			return
+		}
 		if c.congested++; c.congested >= congestedFor {
 			c.bad = c.capacity
 			c.lower(gently * c.capacity)
@@ -344,7 +344,9 @@ func (c *controller) forget() { c.limits++ }
 
 // lower lowers the capacity, but hardly below what was carried in time a moment
 // ago: that updates are old then has another reason.
-func (c *controller) lower(to float64) { c.capacity = max(to, min(c.capacity, surely*c.good)) }
+func (c *controller) lower(to float64) {
+	c.capacity = max(to, min(c.capacity, max(surely*c.good, least*c.begun)))
+}
 
 // learnGood renews what was carried in time of late.
 func (c *controller) learnGood(w *window) {
@@ -389,15 +391,10 @@ func (c *controller) needless(w *window) bool {
 }
 
 // hopeless says that updates stay old although little is admitted by now.
-func (c *controller) hopeless(w *window) bool {
-	least := leastSaturated
-	if c.elsewhere {
-		least = leastElsewhere
-	}
-	if c.capacity > least*c.begun && c.share > floor {
+func (c *controller) hopeless() bool {
+	if c.capacity > 1.01*least*c.begun && c.share > floor {
 		return false
 	}
-	c.capacity = max(c.capacity, least*c.begun)
 	c.unimproved++
 	return c.unimproved >= failedAfter
 }
