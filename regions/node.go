@@ -20,6 +20,7 @@ import (
 
 	"github.com/starling-vr/starling/actions"
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/regions/directory"
 	"github.com/starling-vr/starling/regions/peer"
@@ -42,6 +43,8 @@ type Parts struct {
 	Broker pubsub.Bus    // with role owner: where its shards are published (pubsub/direct)
 	Edge   actions.Edge  // with role gateway
 
+	// Functions lists the accounts of deployed functions. Nil: there are none.
+	Functions func() *invoke.Accounts
 	// Shards lists the shards that are here (actions.Host.Shards). With role owner.
 	Shards func() []actions.ShardStatus
 	// Connections tells how many clients are connected here. With role gateway;

@@ -23,7 +23,7 @@ type operator struct {
 	*Node
 }
 
-// answerTime bounds the asking of one owner for its shards.
+// answerTime bounds the asking of one owner.
 const answerTime = 2 * time.Second
 
 // ListNodes implements clusterv1.OperatorServer.
@@ -71,17 +71,24 @@ func (o *operator) ListShards(ctx context.Context, request *clusterv1.ListShards
 		if err != nil {
 			return nil, err
 		}
-		o.askOthers(ctx, v, reply)
+		var mu sync.Mutex
+		reply.Silent = o.askOthers(ctx, v, func(ctx context.Context, owner clusterv1.OperatorClient) error {
+			theirs, err := owner.ListShards(ctx, &clusterv1.ListShardsRequest{Own: true})
+			mu.Lock()
+			defer mu.Unlock()
+			reply.Shards = append(reply.Shards, theirs.GetShards()...)
+			return err
+		})
 	}
 	slices.SortFunc(reply.Shards, func(a, b *clusterv1.ShardStatus) int {
 		return cmp.Or(cmp.Compare(a.GetOwner(), b.GetOwner()),
 			cmp.Compare(a.GetShard().GetPlace(), b.GetShard().GetPlace()), cmp.Compare(a.GetShard().GetCell(), b.GetShard().GetCell()))
 	})
-	slices.Sort(reply.Silent)
 	return reply, nil
 }
 
-func (o *operator) askOthers(ctx context.Context, v *directory.View, reply *clusterv1.ListShardsReply) {
+// askOthers asks all other owners at once, and names those that did not answer.
+func (o *operator) askOthers(ctx context.Context, v *directory.View, question func(context.Context, clusterv1.OperatorClient) error) (silent []string) {
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for i := range v.Nodes {
@@ -90,29 +97,28 @@ func (o *operator) askOthers(ctx context.Context, v *directory.View, reply *clus
 			continue
 		}
 		asking.Go(func() {
-			shards, err := o.ask(ctx, n.Address)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				reply.Silent = append(reply.Silent, n.ID)
+			if o.ask(ctx, n.Address, question) == nil {
 				return
 			}
-			reply.Shards = append(reply.Shards, shards...)
+			mu.Lock()
+			defer mu.Unlock()
+			silent = append(silent, n.ID)
 		})
 	}
 	asking.Wait()
+	slices.Sort(silent)
+	return silent
 }
 
-func (o *operator) ask(ctx context.Context, address string) ([]*clusterv1.ShardStatus, error) {
+func (o *operator) ask(ctx context.Context, address string, question func(context.Context, clusterv1.OperatorClient) error) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	conn, err := dialOperator(address, o.tls)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer conn.Close()
-	reply, err := clusterv1.NewOperatorClient(conn).ListShards(ctx, &clusterv1.ListShardsRequest{Own: true})
-	return reply.GetShards(), err
+	return question(ctx, clusterv1.NewOperatorClient(conn))
 }
 
 // Drain implements clusterv1.OperatorServer.

@@ -34,7 +34,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(devCommand(), serveCommand(), shardsCommand(), tokenCommand(), configCommand(), annotateCommand(), triggerNetworksCommand(), loadtestCommand(), versionCommand())
+	cmd.AddCommand(devCommand(), serveCommand(), shardsCommand(), functionsCommand(), tokenCommand(), configCommand(), annotateCommand(), triggerNetworksCommand(), loadtestCommand(), versionCommand())
 	explain(cmd)
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -23,11 +24,7 @@ func shardsCommand() *cobra.Command {
 		Short: "Shards and their owners: list, drain, undrain",
 	}
 	var peer operatorPort
-	flags := cmd.PersistentFlags()
-	flags.StringVar(&peer.address, "peer", "127.0.0.1:7070", "peer port of any process of the region (region.advertise)")
-	flags.StringVar(&peer.tls.Certificate, "tls-certificate", "", "PEM file of a certificate of the region's authority (region.tls.certificate)")
-	flags.StringVar(&peer.tls.Key, "tls-key", "", "PEM file of its key (region.tls.key)")
-	flags.StringVar(&peer.tls.Authority, "tls-authority", "", "PEM file of the authority (region.tls.authority)")
+	peer.register(cmd.PersistentFlags())
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:   "list",
@@ -93,6 +90,13 @@ func shardsCommand() *cobra.Command {
 type operatorPort struct {
 	address string
 	tls     regions.TLSConfig
+}
+
+func (p *operatorPort) register(flags *pflag.FlagSet) {
+	flags.StringVar(&p.address, "peer", "127.0.0.1:7070", "peer port of any process of the region (region.advertise)")
+	flags.StringVar(&p.tls.Certificate, "tls-certificate", "", "PEM file of a certificate of the region's authority (region.tls.certificate)")
+	flags.StringVar(&p.tls.Key, "tls-key", "", "PEM file of its key (region.tls.key)")
+	flags.StringVar(&p.tls.Authority, "tls-authority", "", "PEM file of the authority (region.tls.authority)")
 }
 
 func (p *operatorPort) ask(ctx context.Context, question func(context.Context, clusterv1.OperatorClient) error) error {

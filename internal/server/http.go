@@ -25,6 +25,7 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /functions", s.serveFunctions)
 	if s.gateway != nil {
 		mux.Handle("GET "+Endpoint, s.gateway.Handler())
 	}

@@ -151,7 +151,7 @@ func (s *Server) startOwner(inside context.Context, registry *actions.Registry, 
 		return err
 	}
 	parts.Owner, parts.Broker = s.host, s.broker
-	parts.Shards = s.host.Shards
+	parts.Shards, parts.Functions = s.host.Shards, s.scheduler.Accounts
 	parts.LeaseRegained = func(_ uint64, verified func()) { s.host.Verify(verified) }
 	parts.AssignmentChanged = func() {
 		s.host.AssignmentChanged()

@@ -15,7 +15,7 @@ import (
 const patience = 60 * time.Second
 
 // Visit plays a visitor of the page at url: watches, joins, walks, speaks, puts
-// a ball down, touches it, grabs it and drops it, and looks at the figures. The
+// a ball down, touches it, grabs it and drops it, and looks at the figures and the functions. The
 // page must show each effect and its console no error. Pictures, light and
 // dark, are written to the folder if it is not "".
 func Visit(t testing.TB, url, pictures string) {
@@ -78,6 +78,12 @@ func visit(url, pictures string) []step {
 		{"grabbing it", []action{press("g"), until(`document.body.dataset.held === "yes"`), picture(pictures, "joined-dark")}},
 		{"dropping it", []action{press("g"), until(`document.body.dataset.held === "no"`)}},
 		{"seeing the latency", []action{until(`number("p50") > 0 && number("p99") >= number("p50")`), until(`number("fps") > 0`)}},
+		{"seeing the functions", []action{
+			press("p"),
+			until(`[...document.querySelectorAll("#functions-rows tr")].some((row) => row.firstChild.textContent === "move" && Number(row.children[2].textContent.replaceAll(",", "")) > 0)`),
+			picture(pictures, "functions-dark"),
+			press("p"), until(`!document.getElementById("functions").open`),
+		}},
 		{"light", []action{
 			scheme(false),
 			until(`document.documentElement.dataset.theme === "light"`),

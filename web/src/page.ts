@@ -14,6 +14,7 @@ import { Visit, type VisitListener } from "./net/visit";
 import { Participant } from "./participant";
 import { Announcer } from "./ui/announcer";
 import { element, setText } from "./ui/elements";
+import { FunctionsPanel } from "./ui/functions";
 import { Hud } from "./ui/hud";
 import { Keyboard } from "./ui/keyboard";
 import { Nearby, nameOf, type Neighbour } from "./ui/nearby";
@@ -42,6 +43,7 @@ export class Page implements VisitListener {
   readonly #bubbles = new Bubbles(element("overlay"));
   readonly #latency = new Latency();
   readonly #hud = new Hud();
+  readonly #functions = new FunctionsPanel();
   readonly #announcer = new Announcer();
   readonly #theme: Theme;
   readonly #visit: Visit;
@@ -194,6 +196,7 @@ export class Page implements VisitListener {
     onClick("follow", () => this.#follow(!this.#following));
     onClick("zoom-in", () => this.#camera.zoomBy(1.5));
     onClick("zoom-out", () => this.#camera.zoomBy(1 / 1.5));
+    onClick("functions-open", () => this.#functions.toggle());
     onClick("theme", () => this.#theme.toggle());
     onClick("help-open", () => element<HTMLDialogElement>("help").showModal());
   }
@@ -206,6 +209,7 @@ export class Page implements VisitListener {
       j: () => this.#visit.joined || element("name").focus(),
       n: () => this.#nearby.focus(),
       f: () => this.#follow(!this.#following),
+      p: () => this.#functions.toggle(),
       l: () => this.#theme.toggle(),
       "+": () => this.#camera.zoomBy(1.5),
       "=": () => this.#camera.zoomBy(1.5),
@@ -213,6 +217,7 @@ export class Page implements VisitListener {
       "?": () => element<HTMLDialogElement>("help").showModal(),
       Enter: () => element(this.#visit.joined ? "text" : "name").focus(),
       Escape: () => {
+        this.#functions.close();
         if (this.#walk) this.#walk.goal = undefined;
         element("map").focus();
       },

@@ -694,6 +694,484 @@ func (*UndrainReply) Descriptor() ([]byte, []int) {
 	return file_api_cluster_v1_operator_proto_rawDescGZIP(), []int{10}
 }
 
+type ListFunctionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Own           bool                   `protobuf:"varint,1,opt,name=own,proto3" json:"own,omitempty"` // only those of the process that is asked
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFunctionsRequest) Reset() {
+	*x = ListFunctionsRequest{}
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFunctionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFunctionsRequest) ProtoMessage() {}
+
+func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFunctionsRequest.ProtoReflect.Descriptor instead.
+func (*ListFunctionsRequest) Descriptor() ([]byte, []int) {
+	return file_api_cluster_v1_operator_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListFunctionsRequest) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+type ListFunctionsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Functions     []*FunctionStatus      `protobuf:"bytes,1,rep,name=functions,proto3" json:"functions,omitempty"` // by node, in the order of deployment
+	Silent        []string               `protobuf:"bytes,2,rep,name=silent,proto3" json:"silent,omitempty"`       // processes that did not answer in time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFunctionsReply) Reset() {
+	*x = ListFunctionsReply{}
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFunctionsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFunctionsReply) ProtoMessage() {}
+
+func (x *ListFunctionsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFunctionsReply.ProtoReflect.Descriptor instead.
+func (*ListFunctionsReply) Descriptor() ([]byte, []int) {
+	return file_api_cluster_v1_operator_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListFunctionsReply) GetFunctions() []*FunctionStatus {
+	if x != nil {
+		return x.Functions
+	}
+	return nil
+}
+
+func (x *ListFunctionsReply) GetSilent() []string {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
+}
+
+// FunctionStatus is the account of a deployed function since it was deployed.
+type FunctionStatus struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Node              string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Name              string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Shape             string                 `protobuf:"bytes,3,opt,name=shape,proto3" json:"shape,omitempty"`                 // unary, keyed, batched, stream, workflow
+	Class             string                 `protobuf:"bytes,4,opt,name=class,proto3" json:"class,omitempty"`                 // best_effort, soft, hard
+	PartOf            string                 `protobuf:"bytes,5,opt,name=part_of,json=partOf,proto3" json:"part_of,omitempty"` // the function that keeps cores and memory for it
+	Contract          *FunctionContract      `protobuf:"bytes,6,opt,name=contract,proto3" json:"contract,omitempty"`
+	AgeSeconds        float64                `protobuf:"fixed64,7,opt,name=age_seconds,json=ageSeconds,proto3" json:"age_seconds,omitempty"` // since it was deployed
+	Submitted         uint64                 `protobuf:"varint,8,opt,name=submitted,proto3" json:"submitted,omitempty"`
+	Guaranteed        uint64                 `protobuf:"varint,9,opt,name=guaranteed,proto3" json:"guaranteed,omitempty"`                                                                        // taken within the guarantee
+	Invocations       uint64                 `protobuf:"varint,10,opt,name=invocations,proto3" json:"invocations,omitempty"`                                                                     // run to their end
+	Failures          uint64                 `protobuf:"varint,11,opt,name=failures,proto3" json:"failures,omitempty"`                                                                           // of these, with an error or a panic
+	Misses            uint64                 `protobuf:"varint,12,opt,name=misses,proto3" json:"misses,omitempty"`                                                                               // of these, after their deadline
+	GuaranteedMisses  uint64                 `protobuf:"varint,13,opt,name=guaranteed_misses,json=guaranteedMisses,proto3" json:"guaranteed_misses,omitempty"`                                   // within the guarantee, late or refused for lateness
+	Refusals          map[string]uint64      `protobuf:"bytes,14,rep,name=refusals,proto3" json:"refusals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by reason
+	Waiting           uint64                 `protobuf:"varint,15,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Running           uint64                 `protobuf:"varint,16,opt,name=running,proto3" json:"running,omitempty"`
+	QueueSeconds      *Quantiles             `protobuf:"bytes,17,opt,name=queue_seconds,json=queueSeconds,proto3" json:"queue_seconds,omitempty"`
+	RunSeconds        *Quantiles             `protobuf:"bytes,18,opt,name=run_seconds,json=runSeconds,proto3" json:"run_seconds,omitempty"`
+	LearnedRunSeconds float64                `protobuf:"fixed64,19,opt,name=learned_run_seconds,json=learnedRunSeconds,proto3" json:"learned_run_seconds,omitempty"` // recent 99th percentile
+	BusySeconds       float64                `protobuf:"fixed64,20,opt,name=busy_seconds,json=busySeconds,proto3" json:"busy_seconds,omitempty"`
+	UsedGbS           float64                `protobuf:"fixed64,21,opt,name=used_gb_s,json=usedGbS,proto3" json:"used_gb_s,omitempty"`                   // memory x run time
+	ReservedGbS       float64                `protobuf:"fixed64,22,opt,name=reserved_gb_s,json=reservedGbS,proto3" json:"reserved_gb_s,omitempty"`       // reserved memory x wall time
+	ReservedCoreS     float64                `protobuf:"fixed64,23,opt,name=reserved_core_s,json=reservedCoreS,proto3" json:"reserved_core_s,omitempty"` // reserved cores x wall time
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *FunctionStatus) Reset() {
+	*x = FunctionStatus{}
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionStatus) ProtoMessage() {}
+
+func (x *FunctionStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionStatus.ProtoReflect.Descriptor instead.
+func (*FunctionStatus) Descriptor() ([]byte, []int) {
+	return file_api_cluster_v1_operator_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FunctionStatus) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *FunctionStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FunctionStatus) GetShape() string {
+	if x != nil {
+		return x.Shape
+	}
+	return ""
+}
+
+func (x *FunctionStatus) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *FunctionStatus) GetPartOf() string {
+	if x != nil {
+		return x.PartOf
+	}
+	return ""
+}
+
+func (x *FunctionStatus) GetContract() *FunctionContract {
+	if x != nil {
+		return x.Contract
+	}
+	return nil
+}
+
+func (x *FunctionStatus) GetAgeSeconds() float64 {
+	if x != nil {
+		return x.AgeSeconds
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetSubmitted() uint64 {
+	if x != nil {
+		return x.Submitted
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetGuaranteed() uint64 {
+	if x != nil {
+		return x.Guaranteed
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetInvocations() uint64 {
+	if x != nil {
+		return x.Invocations
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetFailures() uint64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetMisses() uint64 {
+	if x != nil {
+		return x.Misses
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetGuaranteedMisses() uint64 {
+	if x != nil {
+		return x.GuaranteedMisses
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetRefusals() map[string]uint64 {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+func (x *FunctionStatus) GetWaiting() uint64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetRunning() uint64 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetQueueSeconds() *Quantiles {
+	if x != nil {
+		return x.QueueSeconds
+	}
+	return nil
+}
+
+func (x *FunctionStatus) GetRunSeconds() *Quantiles {
+	if x != nil {
+		return x.RunSeconds
+	}
+	return nil
+}
+
+func (x *FunctionStatus) GetLearnedRunSeconds() float64 {
+	if x != nil {
+		return x.LearnedRunSeconds
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetBusySeconds() float64 {
+	if x != nil {
+		return x.BusySeconds
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetUsedGbS() float64 {
+	if x != nil {
+		return x.UsedGbS
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetReservedGbS() float64 {
+	if x != nil {
+		return x.ReservedGbS
+	}
+	return 0
+}
+
+func (x *FunctionStatus) GetReservedCoreS() float64 {
+	if x != nil {
+		return x.ReservedCoreS
+	}
+	return 0
+}
+
+// FunctionContract is what a function is promised.
+type FunctionContract struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Rate            float64                `protobuf:"fixed64,1,opt,name=rate,proto3" json:"rate,omitempty"` // per second
+	Burst           uint64                 `protobuf:"varint,2,opt,name=burst,proto3" json:"burst,omitempty"`
+	DeadlineSeconds float64                `protobuf:"fixed64,3,opt,name=deadline_seconds,json=deadlineSeconds,proto3" json:"deadline_seconds,omitempty"`
+	Hard            bool                   `protobuf:"varint,4,opt,name=hard,proto3" json:"hard,omitempty"`
+	MissTarget      float64                `protobuf:"fixed64,5,opt,name=miss_target,json=missTarget,proto3" json:"miss_target,omitempty"`               // share
+	RunTimeSeconds  float64                `protobuf:"fixed64,6,opt,name=run_time_seconds,json=runTimeSeconds,proto3" json:"run_time_seconds,omitempty"` // 0: learned
+	Memory          int64                  `protobuf:"varint,7,opt,name=memory,proto3" json:"memory,omitempty"`                                          // bytes
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *FunctionContract) Reset() {
+	*x = FunctionContract{}
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionContract) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionContract) ProtoMessage() {}
+
+func (x *FunctionContract) ProtoReflect() protoreflect.Message {
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionContract.ProtoReflect.Descriptor instead.
+func (*FunctionContract) Descriptor() ([]byte, []int) {
+	return file_api_cluster_v1_operator_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *FunctionContract) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *FunctionContract) GetBurst() uint64 {
+	if x != nil {
+		return x.Burst
+	}
+	return 0
+}
+
+func (x *FunctionContract) GetDeadlineSeconds() float64 {
+	if x != nil {
+		return x.DeadlineSeconds
+	}
+	return 0
+}
+
+func (x *FunctionContract) GetHard() bool {
+	if x != nil {
+		return x.Hard
+	}
+	return false
+}
+
+func (x *FunctionContract) GetMissTarget() float64 {
+	if x != nil {
+		return x.MissTarget
+	}
+	return 0
+}
+
+func (x *FunctionContract) GetRunTimeSeconds() float64 {
+	if x != nil {
+		return x.RunTimeSeconds
+	}
+	return 0
+}
+
+func (x *FunctionContract) GetMemory() int64 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+type Quantiles struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Count         uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	P50           float64                `protobuf:"fixed64,2,opt,name=p50,proto3" json:"p50,omitempty"`
+	P99           float64                `protobuf:"fixed64,3,opt,name=p99,proto3" json:"p99,omitempty"`
+	Max           float64                `protobuf:"fixed64,4,opt,name=max,proto3" json:"max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quantiles) Reset() {
+	*x = Quantiles{}
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quantiles) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quantiles) ProtoMessage() {}
+
+func (x *Quantiles) ProtoReflect() protoreflect.Message {
+	mi := &file_api_cluster_v1_operator_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quantiles.ProtoReflect.Descriptor instead.
+func (*Quantiles) Descriptor() ([]byte, []int) {
+	return file_api_cluster_v1_operator_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Quantiles) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Quantiles) GetP50() float64 {
+	if x != nil {
+		return x.P50
+	}
+	return 0
+}
+
+func (x *Quantiles) GetP99() float64 {
+	if x != nil {
+		return x.P99
+	}
+	return 0
+}
+
+func (x *Quantiles) GetMax() float64 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
 var File_api_cluster_v1_operator_proto protoreflect.FileDescriptor
 
 const file_api_cluster_v1_operator_proto_rawDesc = "" +
@@ -747,11 +1225,63 @@ const file_api_cluster_v1_operator_proto_rawDesc = "" +
 	"\vincarnation\x18\x01 \x01(\x06R\vincarnation\"$\n" +
 	"\x0eUndrainRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"\x0e\n" +
-	"\fUndrainReply2\xdf\x02\n" +
+	"\fUndrainReply\"(\n" +
+	"\x14ListFunctionsRequest\x12\x10\n" +
+	"\x03own\x18\x01 \x01(\bR\x03own\"o\n" +
+	"\x12ListFunctionsReply\x12A\n" +
+	"\tfunctions\x18\x01 \x03(\v2#.starling.cluster.v1.FunctionStatusR\tfunctions\x12\x16\n" +
+	"\x06silent\x18\x02 \x03(\tR\x06silent\"\xa3\a\n" +
+	"\x0eFunctionStatus\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05shape\x18\x03 \x01(\tR\x05shape\x12\x14\n" +
+	"\x05class\x18\x04 \x01(\tR\x05class\x12\x17\n" +
+	"\apart_of\x18\x05 \x01(\tR\x06partOf\x12A\n" +
+	"\bcontract\x18\x06 \x01(\v2%.starling.cluster.v1.FunctionContractR\bcontract\x12\x1f\n" +
+	"\vage_seconds\x18\a \x01(\x01R\n" +
+	"ageSeconds\x12\x1c\n" +
+	"\tsubmitted\x18\b \x01(\x04R\tsubmitted\x12\x1e\n" +
+	"\n" +
+	"guaranteed\x18\t \x01(\x04R\n" +
+	"guaranteed\x12 \n" +
+	"\vinvocations\x18\n" +
+	" \x01(\x04R\vinvocations\x12\x1a\n" +
+	"\bfailures\x18\v \x01(\x04R\bfailures\x12\x16\n" +
+	"\x06misses\x18\f \x01(\x04R\x06misses\x12+\n" +
+	"\x11guaranteed_misses\x18\r \x01(\x04R\x10guaranteedMisses\x12M\n" +
+	"\brefusals\x18\x0e \x03(\v21.starling.cluster.v1.FunctionStatus.RefusalsEntryR\brefusals\x12\x18\n" +
+	"\awaiting\x18\x0f \x01(\x04R\awaiting\x12\x18\n" +
+	"\arunning\x18\x10 \x01(\x04R\arunning\x12C\n" +
+	"\rqueue_seconds\x18\x11 \x01(\v2\x1e.starling.cluster.v1.QuantilesR\fqueueSeconds\x12?\n" +
+	"\vrun_seconds\x18\x12 \x01(\v2\x1e.starling.cluster.v1.QuantilesR\n" +
+	"runSeconds\x12.\n" +
+	"\x13learned_run_seconds\x18\x13 \x01(\x01R\x11learnedRunSeconds\x12!\n" +
+	"\fbusy_seconds\x18\x14 \x01(\x01R\vbusySeconds\x12\x1a\n" +
+	"\tused_gb_s\x18\x15 \x01(\x01R\ausedGbS\x12\"\n" +
+	"\rreserved_gb_s\x18\x16 \x01(\x01R\vreservedGbS\x12&\n" +
+	"\x0freserved_core_s\x18\x17 \x01(\x01R\rreservedCoreS\x1a;\n" +
+	"\rRefusalsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xde\x01\n" +
+	"\x10FunctionContract\x12\x12\n" +
+	"\x04rate\x18\x01 \x01(\x01R\x04rate\x12\x14\n" +
+	"\x05burst\x18\x02 \x01(\x04R\x05burst\x12)\n" +
+	"\x10deadline_seconds\x18\x03 \x01(\x01R\x0fdeadlineSeconds\x12\x12\n" +
+	"\x04hard\x18\x04 \x01(\bR\x04hard\x12\x1f\n" +
+	"\vmiss_target\x18\x05 \x01(\x01R\n" +
+	"missTarget\x12(\n" +
+	"\x10run_time_seconds\x18\x06 \x01(\x01R\x0erunTimeSeconds\x12\x16\n" +
+	"\x06memory\x18\a \x01(\x03R\x06memory\"W\n" +
+	"\tQuantiles\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x10\n" +
+	"\x03p50\x18\x02 \x01(\x01R\x03p50\x12\x10\n" +
+	"\x03p99\x18\x03 \x01(\x01R\x03p99\x12\x10\n" +
+	"\x03max\x18\x04 \x01(\x01R\x03max2\xc4\x03\n" +
 	"\bOperator\x12W\n" +
 	"\tListNodes\x12%.starling.cluster.v1.ListNodesRequest\x1a#.starling.cluster.v1.ListNodesReply\x12Z\n" +
 	"\n" +
-	"ListShards\x12&.starling.cluster.v1.ListShardsRequest\x1a$.starling.cluster.v1.ListShardsReply\x12K\n" +
+	"ListShards\x12&.starling.cluster.v1.ListShardsRequest\x1a$.starling.cluster.v1.ListShardsReply\x12c\n" +
+	"\rListFunctions\x12).starling.cluster.v1.ListFunctionsRequest\x1a'.starling.cluster.v1.ListFunctionsReply\x12K\n" +
 	"\x05Drain\x12!.starling.cluster.v1.DrainRequest\x1a\x1f.starling.cluster.v1.DrainReply\x12Q\n" +
 	"\aUndrain\x12#.starling.cluster.v1.UndrainRequest\x1a!.starling.cluster.v1.UndrainReplyB:Z8github.com/starling-vr/starling/api/cluster/v1;clusterv1b\x06proto3"
 
@@ -767,39 +1297,52 @@ func file_api_cluster_v1_operator_proto_rawDescGZIP() []byte {
 	return file_api_cluster_v1_operator_proto_rawDescData
 }
 
-var file_api_cluster_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_api_cluster_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_api_cluster_v1_operator_proto_goTypes = []any{
-	(*ListNodesRequest)(nil),  // 0: starling.cluster.v1.ListNodesRequest
-	(*ListNodesReply)(nil),    // 1: starling.cluster.v1.ListNodesReply
-	(*NodeStatus)(nil),        // 2: starling.cluster.v1.NodeStatus
-	(*NodeLoad)(nil),          // 3: starling.cluster.v1.NodeLoad
-	(*ListShardsRequest)(nil), // 4: starling.cluster.v1.ListShardsRequest
-	(*ListShardsReply)(nil),   // 5: starling.cluster.v1.ListShardsReply
-	(*ShardStatus)(nil),       // 6: starling.cluster.v1.ShardStatus
-	(*DrainRequest)(nil),      // 7: starling.cluster.v1.DrainRequest
-	(*DrainReply)(nil),        // 8: starling.cluster.v1.DrainReply
-	(*UndrainRequest)(nil),    // 9: starling.cluster.v1.UndrainRequest
-	(*UndrainReply)(nil),      // 10: starling.cluster.v1.UndrainReply
-	(*ShardId)(nil),           // 11: starling.cluster.v1.ShardId
+	(*ListNodesRequest)(nil),     // 0: starling.cluster.v1.ListNodesRequest
+	(*ListNodesReply)(nil),       // 1: starling.cluster.v1.ListNodesReply
+	(*NodeStatus)(nil),           // 2: starling.cluster.v1.NodeStatus
+	(*NodeLoad)(nil),             // 3: starling.cluster.v1.NodeLoad
+	(*ListShardsRequest)(nil),    // 4: starling.cluster.v1.ListShardsRequest
+	(*ListShardsReply)(nil),      // 5: starling.cluster.v1.ListShardsReply
+	(*ShardStatus)(nil),          // 6: starling.cluster.v1.ShardStatus
+	(*DrainRequest)(nil),         // 7: starling.cluster.v1.DrainRequest
+	(*DrainReply)(nil),           // 8: starling.cluster.v1.DrainReply
+	(*UndrainRequest)(nil),       // 9: starling.cluster.v1.UndrainRequest
+	(*UndrainReply)(nil),         // 10: starling.cluster.v1.UndrainReply
+	(*ListFunctionsRequest)(nil), // 11: starling.cluster.v1.ListFunctionsRequest
+	(*ListFunctionsReply)(nil),   // 12: starling.cluster.v1.ListFunctionsReply
+	(*FunctionStatus)(nil),       // 13: starling.cluster.v1.FunctionStatus
+	(*FunctionContract)(nil),     // 14: starling.cluster.v1.FunctionContract
+	(*Quantiles)(nil),            // 15: starling.cluster.v1.Quantiles
+	nil,                          // 16: starling.cluster.v1.FunctionStatus.RefusalsEntry
+	(*ShardId)(nil),              // 17: starling.cluster.v1.ShardId
 }
 var file_api_cluster_v1_operator_proto_depIdxs = []int32{
 	2,  // 0: starling.cluster.v1.ListNodesReply.nodes:type_name -> starling.cluster.v1.NodeStatus
 	3,  // 1: starling.cluster.v1.NodeStatus.load:type_name -> starling.cluster.v1.NodeLoad
 	6,  // 2: starling.cluster.v1.ListShardsReply.shards:type_name -> starling.cluster.v1.ShardStatus
-	11, // 3: starling.cluster.v1.ShardStatus.shard:type_name -> starling.cluster.v1.ShardId
-	0,  // 4: starling.cluster.v1.Operator.ListNodes:input_type -> starling.cluster.v1.ListNodesRequest
-	4,  // 5: starling.cluster.v1.Operator.ListShards:input_type -> starling.cluster.v1.ListShardsRequest
-	7,  // 6: starling.cluster.v1.Operator.Drain:input_type -> starling.cluster.v1.DrainRequest
-	9,  // 7: starling.cluster.v1.Operator.Undrain:input_type -> starling.cluster.v1.UndrainRequest
-	1,  // 8: starling.cluster.v1.Operator.ListNodes:output_type -> starling.cluster.v1.ListNodesReply
-	5,  // 9: starling.cluster.v1.Operator.ListShards:output_type -> starling.cluster.v1.ListShardsReply
-	8,  // 10: starling.cluster.v1.Operator.Drain:output_type -> starling.cluster.v1.DrainReply
-	10, // 11: starling.cluster.v1.Operator.Undrain:output_type -> starling.cluster.v1.UndrainReply
-	8,  // [8:12] is the sub-list for method output_type
-	4,  // [4:8] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	17, // 3: starling.cluster.v1.ShardStatus.shard:type_name -> starling.cluster.v1.ShardId
+	13, // 4: starling.cluster.v1.ListFunctionsReply.functions:type_name -> starling.cluster.v1.FunctionStatus
+	14, // 5: starling.cluster.v1.FunctionStatus.contract:type_name -> starling.cluster.v1.FunctionContract
+	16, // 6: starling.cluster.v1.FunctionStatus.refusals:type_name -> starling.cluster.v1.FunctionStatus.RefusalsEntry
+	15, // 7: starling.cluster.v1.FunctionStatus.queue_seconds:type_name -> starling.cluster.v1.Quantiles
+	15, // 8: starling.cluster.v1.FunctionStatus.run_seconds:type_name -> starling.cluster.v1.Quantiles
+	0,  // 9: starling.cluster.v1.Operator.ListNodes:input_type -> starling.cluster.v1.ListNodesRequest
+	4,  // 10: starling.cluster.v1.Operator.ListShards:input_type -> starling.cluster.v1.ListShardsRequest
+	11, // 11: starling.cluster.v1.Operator.ListFunctions:input_type -> starling.cluster.v1.ListFunctionsRequest
+	7,  // 12: starling.cluster.v1.Operator.Drain:input_type -> starling.cluster.v1.DrainRequest
+	9,  // 13: starling.cluster.v1.Operator.Undrain:input_type -> starling.cluster.v1.UndrainRequest
+	1,  // 14: starling.cluster.v1.Operator.ListNodes:output_type -> starling.cluster.v1.ListNodesReply
+	5,  // 15: starling.cluster.v1.Operator.ListShards:output_type -> starling.cluster.v1.ListShardsReply
+	12, // 16: starling.cluster.v1.Operator.ListFunctions:output_type -> starling.cluster.v1.ListFunctionsReply
+	8,  // 17: starling.cluster.v1.Operator.Drain:output_type -> starling.cluster.v1.DrainReply
+	10, // 18: starling.cluster.v1.Operator.Undrain:output_type -> starling.cluster.v1.UndrainReply
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_api_cluster_v1_operator_proto_init() }
@@ -814,7 +1357,7 @@ func file_api_cluster_v1_operator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_cluster_v1_operator_proto_rawDesc), len(file_api_cluster_v1_operator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

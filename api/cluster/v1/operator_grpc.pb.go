@@ -21,10 +21,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Operator_ListNodes_FullMethodName  = "/starling.cluster.v1.Operator/ListNodes"
-	Operator_ListShards_FullMethodName = "/starling.cluster.v1.Operator/ListShards"
-	Operator_Drain_FullMethodName      = "/starling.cluster.v1.Operator/Drain"
-	Operator_Undrain_FullMethodName    = "/starling.cluster.v1.Operator/Undrain"
+	Operator_ListNodes_FullMethodName     = "/starling.cluster.v1.Operator/ListNodes"
+	Operator_ListShards_FullMethodName    = "/starling.cluster.v1.Operator/ListShards"
+	Operator_ListFunctions_FullMethodName = "/starling.cluster.v1.Operator/ListFunctions"
+	Operator_Drain_FullMethodName         = "/starling.cluster.v1.Operator/Drain"
+	Operator_Undrain_FullMethodName       = "/starling.cluster.v1.Operator/Undrain"
 )
 
 // OperatorClient is the client API for Operator service.
@@ -37,6 +38,8 @@ type OperatorClient interface {
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesReply, error)
 	// ListShards tells which shards are loaded, and how they fare.
 	ListShards(ctx context.Context, in *ListShardsRequest, opts ...grpc.CallOption) (*ListShardsReply, error)
+	// ListFunctions tells which functions are deployed, with their contracts and accounts.
+	ListFunctions(ctx context.Context, in *ListFunctionsRequest, opts ...grpc.CallOption) (*ListFunctionsReply, error)
 	// Drain makes an owner hand all its shards over. It ends with the process:
 	// one that is started again under the same id is not drained.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainReply, error)
@@ -66,6 +69,16 @@ func (c *operatorClient) ListShards(ctx context.Context, in *ListShardsRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListShardsReply)
 	err := c.cc.Invoke(ctx, Operator_ListShards_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorClient) ListFunctions(ctx context.Context, in *ListFunctionsRequest, opts ...grpc.CallOption) (*ListFunctionsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFunctionsReply)
+	err := c.cc.Invoke(ctx, Operator_ListFunctions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +115,8 @@ type OperatorServer interface {
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesReply, error)
 	// ListShards tells which shards are loaded, and how they fare.
 	ListShards(context.Context, *ListShardsRequest) (*ListShardsReply, error)
+	// ListFunctions tells which functions are deployed, with their contracts and accounts.
+	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsReply, error)
 	// Drain makes an owner hand all its shards over. It ends with the process:
 	// one that is started again under the same id is not drained.
 	Drain(context.Context, *DrainRequest) (*DrainReply, error)
@@ -122,6 +137,9 @@ func (UnimplementedOperatorServer) ListNodes(context.Context, *ListNodesRequest)
 }
 func (UnimplementedOperatorServer) ListShards(context.Context, *ListShardsRequest) (*ListShardsReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListShards not implemented")
+}
+func (UnimplementedOperatorServer) ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFunctions not implemented")
 }
 func (UnimplementedOperatorServer) Drain(context.Context, *DrainRequest) (*DrainReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
@@ -186,6 +204,24 @@ func _Operator_ListShards_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Operator_ListFunctions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFunctionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServer).ListFunctions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operator_ListFunctions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServer).ListFunctions(ctx, req.(*ListFunctionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Operator_Drain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DrainRequest)
 	if err := dec(in); err != nil {
@@ -236,6 +272,10 @@ var Operator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListShards",
 			Handler:    _Operator_ListShards_Handler,
+		},
+		{
+			MethodName: "ListFunctions",
+			Handler:    _Operator_ListFunctions_Handler,
 		},
 		{
 			MethodName: "Drain",

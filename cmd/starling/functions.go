@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+)
+
+func functionsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "functions",
+		Short: "Deployed functions, their contracts and accounts: list, describe",
+	}
+	var peer operatorPort
+	peer.register(cmd.PersistentFlags())
+	over := cmd.PersistentFlags().Duration("over", time.Second, "time over which rates are measured")
+	cmd.AddCommand(
+		&cobra.Command{
+			Use:   "list",
+			Short: "Show shapes, contracts, rates, misses, refusals, queue and run times, Used and R",
+			Args:  cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				seen, err := peer.watchFunctions(cmd.Context(), *over)
+				if err != nil {
+					return err
+				}
+				return seen.list(cmd.OutOrStdout())
+			},
+		},
+		&cobra.Command{
+			Use:   "describe NAME",
+			Short: "Show all that is known of a function, on each process that runs it",
+			Args:  cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				seen, err := peer.watchFunctions(cmd.Context(), *over)
+				if err != nil {
+					return err
+				}
+				return seen.describe(cmd.OutOrStdout(), args[0])
+			},
+		},
+	)
+	return cmd
+}
+
+// seenFunctions are the accounts at two times.
+type seenFunctions struct {
+	now, before *clusterv1.ListFunctionsReply
+}
+
+// watchFunctions asks twice, so that rates are those of now.
+func (p *operatorPort) watchFunctions(ctx context.Context, over time.Duration) (*seenFunctions, error) {
+	if over <= 0 {
+		return nil, fmt.Errorf("--over %v: want a time above 0", over)
+	}
+	var seen seenFunctions
+	read := func(into **clusterv1.ListFunctionsReply) error {
+		return p.ask(ctx, func(ctx context.Context, o clusterv1.OperatorClient) (err error) {
+			*into, err = o.ListFunctions(ctx, &clusterv1.ListFunctionsRequest{})
+			return err
+		})
+	}
+	if err := read(&seen.before); err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(over):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return &seen, read(&seen.now)
+}
+
+// rate is how much faster than before something of f grows, per second.
+func (s *seenFunctions) rate(f *clusterv1.FunctionStatus, count func(*clusterv1.FunctionStatus) uint64) float64 {
+	for _, was := range s.before.Functions {
+		if seconds := f.AgeSeconds - was.AgeSeconds; was.Node == f.Node && was.Name == f.Name && seconds > 0 && count(f) >= count(was) {
+			return float64(count(f)-count(was)) / seconds
+		}
+	}
+	return 0
+}
+
+func refusals(f *clusterv1.FunctionStatus) uint64 {
+	var n uint64
+	for _, more := range f.Refusals {
+		n += more
+	}
+	return n
+}
+
+func (s *seenFunctions) list(to io.Writer) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FUNCTION\tNODE\tSHAPE\tCLASS\tCONTRACT\tRUNS/S\tMISSES/S\tREFUSALS/S\tMISSED\tQUEUE P50/P99\tRUN P50/P99\tUSED GB S\tR GB S\tR CORE S")
+	for _, f := range s.now.Functions {
+		name := f.Name
+		if f.PartOf != "" {
+			name = f.PartOf + " / " + name
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%s\t%s\t%s\t%.3g\t%.3g\t%.3g\n", name, f.Node, f.Shape, f.Class, contract(f.Contract),
+			s.rate(f, (*clusterv1.FunctionStatus).GetInvocations), s.rate(f, (*clusterv1.FunctionStatus).GetMisses), s.rate(f, refusals),
+			missed(f), between(f.QueueSeconds), between(f.RunSeconds), f.UsedGbS, f.ReservedGbS, f.ReservedCoreS)
+	}
+	for _, node := range s.now.Silent {
+		fmt.Fprintf(w, "?\t%s\tdoes not answer\n", node)
+	}
+	return w.Flush()
+}
+
+// contract tells the promise in short.
+func contract(c *clusterv1.FunctionContract) string {
+	switch {
+	case c.GetRate() == 0 && c.GetDeadlineSeconds() == 0:
+		return "none"
+	case c.GetRate() == 0:
+		return "within " + duration(c.DeadlineSeconds)
+	}
+	return fmt.Sprintf("%g/s within %s", c.Rate, duration(c.DeadlineSeconds))
+}
+
+func runTime(c *clusterv1.FunctionContract) string {
+	if c.GetRunTimeSeconds() == 0 {
+		return "learned"
+	}
+	return duration(c.RunTimeSeconds)
+}
+
+// missed is the share of the guaranteed ones that the contract lets miss, and did.
+func missed(f *clusterv1.FunctionStatus) string {
+	if f.Guaranteed == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f%% of %g%%", 100*float64(f.GuaranteedMisses)/float64(f.Guaranteed), 100*f.Contract.GetMissTarget())
+}
+
+func between(q *clusterv1.Quantiles) string {
+	if q.GetCount() == 0 {
+		return "-"
+	}
+	return duration(q.P50) + "/" + duration(q.P99)
+}
+
+// duration is a time with three digits.
+func duration(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	for unit := time.Nanosecond; ; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit).String()
+		}
+	}
+}
+
+func (s *seenFunctions) describe(to io.Writer, name string) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	var known []string
+	for _, f := range s.now.Functions {
+		if known = append(known, f.Name); f.Name == name {
+			s.describeOne(w, f)
+		}
+	}
+	if slices.Contains(known, name) {
+		return w.Flush()
+	}
+	slices.Sort(known)
+	return fmt.Errorf("no process runs a function %q; there are %s", name, strings.Join(slices.Compact(known), ", "))
+}
+
+func (s *seenFunctions) describeOne(w io.Writer, f *clusterv1.FunctionStatus) {
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", label, fmt.Sprintf(format, args...))
+	}
+	c := f.Contract
+	line(f.Name, "on %s, %s, %s, deployed %v ago", f.Node, f.Shape, f.Class, time.Duration(f.AgeSeconds)*time.Second)
+	if f.PartOf != "" {
+		line("  part of", "%s, which keeps cores and memory for it", f.PartOf)
+	}
+	line("  contract", "%s, burst %d, at most %g%% late, run time %s, %d bytes a run", contract(c), c.GetBurst(), 100*c.GetMissTarget(),
+		runTime(c), c.GetMemory())
+	line("  now", "%.1f runs/s, %.1f misses/s, %.1f refusals/s; %d wait, %d run", s.rate(f, (*clusterv1.FunctionStatus).GetInvocations),
+		s.rate(f, (*clusterv1.FunctionStatus).GetMisses), s.rate(f, refusals), f.Waiting, f.Running)
+	line("  submitted", "%d, of them %d within the guarantee", f.Submitted, f.Guaranteed)
+	line("  run", "%d, of them %d late, %d failed", f.Invocations, f.Misses, f.Failures)
+	line("  guarantee", "%d late or refused for lateness: %s", f.GuaranteedMisses, missed(f))
+	line("  refused", "%d", refusals(f))
+	for _, reason := range slices.Sorted(maps.Keys(f.Refusals)) {
+		line("    "+reason, "%d", f.Refusals[reason])
+	}
+	line("  queue", "p50 %s, p99 %s, max %s", duration(f.QueueSeconds.GetP50()), duration(f.QueueSeconds.GetP99()), duration(f.QueueSeconds.GetMax()))
+	line("  run time", "p50 %s, p99 %s, max %s; lately p99 %s; %s in all", duration(f.RunSeconds.GetP50()), duration(f.RunSeconds.GetP99()),
+		duration(f.RunSeconds.GetMax()), duration(f.LearnedRunSeconds), duration(f.BusySeconds))
+	line("  Used", "%.4g GB s (memory x run time)", f.UsedGbS)
+	line("  R", "%.4g GB s, %.4g core s (reserved x wall time)", f.ReservedGbS, f.ReservedCoreS)
+}

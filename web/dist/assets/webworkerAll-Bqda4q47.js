@@ -1,1 +1,0 @@
-import"./index-CSksSm2U.js";import"./init-C3AM1KU_.js";

@@ -1,0 +1,1 @@
+import"./index-DctrE5h_.js";import"./init-C3AM1KU_.js";

@@ -1,0 +1,130 @@
+import { element } from "./elements";
+
+interface Quantiles {
+  count: string;
+  p50: number;
+  p99: number;
+}
+
+/** What the server says of a deployed function; counts are strings, as protobuf's JSON has them. */
+interface FunctionStatus {
+  name: string;
+  shape: string;
+  class: string;
+  part_of: string;
+  contract: { rate: number; deadline_seconds: number; miss_target: number };
+  age_seconds: number;
+  invocations: string;
+  guaranteed: string;
+  guaranteed_misses: string;
+  refusals: Record<string, string>;
+  queue_seconds: Quantiles;
+  run_seconds: Quantiles;
+  used_gb_s: number;
+  reserved_gb_s: number;
+  reserved_core_s: number;
+}
+
+const refreshMs = 1000;
+
+/** The panel of deployed functions, which asks the server while it is open. */
+export class FunctionsPanel {
+  readonly #dialog = element<HTMLDialogElement>("functions");
+  #before = new Map<string, FunctionStatus>();
+  #timer: number | undefined;
+
+  constructor() {
+    this.#dialog.addEventListener("close", () => {
+      clearInterval(this.#timer);
+      element("functions-open").setAttribute("aria-pressed", "false");
+    });
+  }
+
+  toggle(): void {
+    if (this.#dialog.open) {
+      this.#dialog.close();
+      return;
+    }
+    this.#dialog.show();
+    element("functions-open").setAttribute("aria-pressed", "true");
+    this.#before.clear();
+    void this.#refresh();
+    this.#timer = window.setInterval(() => void this.#refresh(), refreshMs);
+  }
+
+  close(): void {
+    if (this.#dialog.open) this.#dialog.close();
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      const reply = await fetch("functions");
+      if (!reply.ok) throw new Error(`the server answered ${reply.status}`);
+      this.#show(((await reply.json()) as { functions: FunctionStatus[] }).functions);
+    } catch (error) {
+      element("functions-note").textContent = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #show(functions: FunctionStatus[]): void {
+    element("functions-note").textContent = functions.length ? "" : "This process runs no functions.";
+    element("functions-rows").replaceChildren(...functions.map((one) => this.#row(one)));
+    this.#before = new Map(functions.map((one) => [one.name, one]));
+  }
+
+  #row(one: FunctionStatus): HTMLTableRowElement {
+    const row = document.createElement("tr");
+    const cell = (text: string, title = ""): HTMLTableCellElement => {
+      const made = document.createElement(row.childElementCount ? "td" : "th");
+      made.textContent = text;
+      made.title = title;
+      row.append(made);
+      return made;
+    };
+    const guaranteed = Number(one.guaranteed);
+    const missed = guaranteed ? Number(one.guaranteed_misses) / guaranteed : 0;
+    cell(one.name, one.part_of ? `part of ${one.part_of}` : `${one.shape}, ${one.class.replace("_", " ")}`);
+    cell(contract(one), `${one.shape}, ${one.class.replace("_", " ")}`);
+    cell(figure(this.#rate(one, (of) => Number(of.invocations))));
+    const share = cell(guaranteed ? `${(100 * missed).toFixed(2)} %` : "–", `of ${guaranteed.toLocaleString("en")} within the guarantee`);
+    share.classList.toggle("broken", guaranteed > 0 && missed > one.contract.miss_target);
+    cell(figure(this.#rate(one, refused)), Object.entries(one.refusals).map(([why, count]) => `${why.replaceAll("_", " ")}: ${count}`).join("\n"));
+    cell(times(one.queue_seconds));
+    cell(times(one.run_seconds));
+    cell(one.used_gb_s.toPrecision(2), "memory × run time, GB s");
+    cell(one.reserved_gb_s.toPrecision(2), `reserved memory × time, GB s; ${one.reserved_core_s.toPrecision(2)} core s`);
+    return row;
+  }
+
+  #rate(one: FunctionStatus, count: (of: FunctionStatus) => number): number {
+    const was = this.#before.get(one.name);
+    const seconds = was ? one.age_seconds - was.age_seconds : 0;
+    return was && seconds > 0 ? Math.max(0, count(one) - count(was)) / seconds : 0;
+  }
+}
+
+function refused(of: FunctionStatus): number {
+  return Object.values(of.refusals).reduce((sum, count) => sum + Number(count), 0);
+}
+
+function contract({ contract: { rate, deadline_seconds } }: FunctionStatus): string {
+  const within = deadline_seconds ? ` in ${time(deadline_seconds)}` : "";
+  return rate ? `${rate.toLocaleString("en")}/s${within}` : within ? `–${within}` : "–";
+}
+
+function figure(value: number): string {
+  return value < 10 ? value.toFixed(value ? 1 : 0) : Math.round(value).toLocaleString("en");
+}
+
+function times({ count, p50, p99 }: Quantiles): string {
+  return Number(count) ? `${time(p50)} / ${time(p99)}` : "–";
+}
+
+/** A time with two digits. */
+function time(seconds: number): string {
+  for (const [unit, factor] of [["s", 1], ["ms", 1e3], ["µs", 1e6]] as const) {
+    const value = seconds * factor;
+    if (value >= 1) return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
+  }
+  return `${Math.round(seconds * 1e9)} ns`;
+}
