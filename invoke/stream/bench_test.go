@@ -17,7 +17,7 @@ func benchPoller(b *testing.B, source Source, program *Program, batch int) *poll
 	if err != nil {
 		b.Fatal(err)
 	}
-	f.program.Store(compile(kernels, timeKernels(kernels, source.records(), f.clock), 1))
+	f.program.Store(compile(kernels, timeKernels(kernels, source.records(), f.clock), 0, 1))
 	if err := f.makePollers(); err != nil {
 		b.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func Deploy(s *invoke.Scheduler, spec Spec) (*Function, error) {
 	}
 	arena := spec.Sources[0].records()
 	f.size = arena.size
-	f.program.Store(compile(kernels, timeKernels(kernels, arena, f.clock), spec.Program.Version))
+	f.program.Store(compile(kernels, timeKernels(kernels, arena, f.clock), batchCost(f.clock), spec.Program.Version))
 	if err := f.makePollers(); err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (f *Function) Swap(program *Program) error {
 	for i, k := range kernels {
 		costs[i] = before.costOf(k.Size)
 	}
-	f.program.Store(compile(kernels, costs, program.Version))
+	f.program.Store(compile(kernels, costs, before.batch, program.Version))
 	return nil
 }
 

@@ -10,20 +10,21 @@ import (
 type compiled struct {
 	kernels []Kernel // by ascending size
 	costs   []uint64 // ticks of a full batch of each
+	batch   uint64   // ticks of a batch beside its kernel
 	plan    [MostAtOnce + 1]uint8
 	version uint64
 }
 
 // compile chooses for each number of due records the kernel to begin with, so
 // that all of them are done soonest; of equals the smallest, whose records are done
-// first. done[n] = min over kernels k of cost[k] + done[n-size[k]].
-func compile(kernels []Kernel, costs []uint64, version uint64) *compiled {
-	c := &compiled{kernels: kernels, costs: costs, version: version}
+// first. done[n] = min over kernels k of cost[k] + batch + done[n-size[k]].
+func compile(kernels []Kernel, costs []uint64, batch, version uint64) *compiled {
+	c := &compiled{kernels: kernels, costs: costs, batch: batch, version: version}
 	var done [MostAtOnce + 1]float64
 	for n := 1; n <= MostAtOnce; n++ {
 		done[n] = math.Inf(1)
 		for k := range kernels {
-			if t := float64(costs[k]) + done[max(n-kernels[k].Size, 0)]; t <= done[n] {
+			if t := float64(costs[k]+batch) + done[max(n-kernels[k].Size, 0)]; t <= done[n] {
 				done[n], c.plan[n] = t, uint8(k)
 			}
 		}
@@ -47,7 +48,7 @@ func (c *compiled) costOf(size int) uint64 {
 func (c *compiled) perRecord() float64 {
 	least := math.Inf(1)
 	for k := range c.kernels {
-		least = min(least, float64(c.costs[k])/float64(c.kernels[k].Size))
+		least = min(least, float64(c.costs[k]+c.batch)/float64(c.kernels[k].Size))
 	}
 	return least
 }
@@ -69,6 +70,17 @@ func timeKernels(kernels []Kernel, arena *Arena, clock *Clock) []uint64 {
 		costs[i] = timeKernel(k, arena, clock, out)
 	}
 	return costs
+}
+
+// batchCost is what a batch costs beside its kernel, about twice as long as reading
+// the clock; once is in the kernel's cost already.
+func batchCost(clock *Clock) uint64 {
+	least := uint64(unknown)
+	for range timings {
+		begin := clock.Read()
+		least = min(least, clock.Read()-begin)
+	}
+	return least
 }
 
 func timeKernel(k Kernel, arena *Arena, clock *Clock, out []Decision) (cost uint64) {

@@ -19,7 +19,7 @@ func ladder(run func([]Ref, []Decision), sizes ...int) []Kernel {
 // The ladder of a measured network: one is quickest alone, 16 are cheap, 64 pay only
 // when far behind.
 func TestTheRungIsPickedByWhatIsDue(t *testing.T) {
-	c := compile(ladder(empty, 1, 2, 4, 8, 16, 64), []uint64{48, 50, 60, 110, 200, 560}, 1)
+	c := compile(ladder(empty, 1, 2, 4, 8, 16, 64), []uint64{48, 50, 60, 110, 200, 560}, 0, 1)
 	for due, size := range map[int]int{1: 1, 2: 2, 3: 4, 4: 4, 5: 4, 8: 8, 16: 16, 17: 16, 32: 16, 64: 64} {
 		if got := c.kernels[c.plan[due]].Size; got != size {
 			t.Errorf("%d due: kernel of %d, want %d", due, got, size)
@@ -39,7 +39,7 @@ func TestThePlanIsTheQuickest(t *testing.T) {
 		for i := range costs {
 			costs[i] = rapid.Uint64Range(1, 1000).Draw(t, "cost")
 		}
-		c := compile(ladder(empty, sizes...), costs, 1)
+		c := compile(ladder(empty, sizes...), costs, 0, 1)
 		var best [MostAtOnce + 1]float64
 		for due := 1; due <= MostAtOnce; due++ {
 			best[due] = math.Inf(1)
@@ -76,7 +76,7 @@ func TestAKernelThatPanicsIsTheDearest(t *testing.T) {
 	if costs[0] == 0 || costs[0] >= unknown || costs[1] != unknown {
 		t.Errorf("costs %v", costs)
 	}
-	c := compile(kernels, []uint64{10, unknown}, 1)
+	c := compile(kernels, []uint64{10, unknown}, 0, 1)
 	if c.costOf(1) != 10 || c.costOf(4) != 40 || c.perRecord() != 10 {
 		t.Errorf("%d for one, %d for four, %g each", c.costOf(1), c.costOf(4), c.perRecord())
 	}

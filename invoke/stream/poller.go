@@ -202,13 +202,19 @@ func (p *poller) handOver(place uint64, decisions []Decision) {
 	}
 }
 
+// mostBehind is how many samples are made up for after a pause.
+const mostBehind = 64
+
 // sample passes a record on to the sampling outlet.
 func (p *poller) sample(now, place uint64, decision Decision) {
 	if p.samples == nil {
 		p.sampleAt = ^uint64(0)
 		return
 	}
-	p.sampleAt = max(p.sampleAt+p.sampleEvery, now) // no haste after a pause
+	p.sampleAt += p.sampleEvery
+	if behind := now - p.sampleAt; int64(behind) > int64(mostBehind*p.sampleEvery) {
+		p.sampleAt = now - mostBehind*p.sampleEvery
+	}
 	p.counters.sampled++
 	if !p.samples.offer(p.refs[place], decision, p.dueAt(p.batch.first), p.eras+p.batch.first, p.program.version) {
 		p.counters.samplesLost++

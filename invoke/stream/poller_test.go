@@ -41,7 +41,7 @@ func newStepper(t failing, spec Spec, costs []uint64) *stepper {
 			k.Run(batch, out)
 		}
 	}
-	f.program.Store(compile(kernels, costs, spec.Program.Version))
+	f.program.Store(compile(kernels, costs, 0, spec.Program.Version))
 	if err := f.makePollers(); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Fatal(err)
 	}
 	kernels, _ := f.spec.Program.check()
-	f.program.Store(compile(kernels, []uint64{1, 2}, 1))
+	f.program.Store(compile(kernels, []uint64{1, 2}, 0, 1))
 	if err := f.makePollers(); err != nil {
 		t.Fatal(err)
 	}
