@@ -45,12 +45,13 @@ type controller struct {
 	draining   bool
 	queue      float64 // then, in the window before
 	blind      int     // windows in which updates still leave that were admitted before
-	begun      float64
-	falls      int // of the capacity, since updates were young
-	beyond     int // calm windows at more than was too much
-	crowded    int // windows in a row with a queue
-	stood      int // windows in a row
-	thin       int // windows in a row
+	begun      float64 // what was carried when it began
+	worst      float64 // the part of updates that was old then
+	falls      int     // of the capacity, since updates were young
+	beyond     int     // calm windows at more than was too much
+	crowded    int     // windows in a row with a queue
+	stood      int     // windows in a row
+	thin       int     // windows in a row
 	congested  int
 	unneeded   int
 	unrefused  int
@@ -102,7 +103,8 @@ const (
 	// Of what was carried when a limit began: if updates are still old at that, it
 	// has failed.
 	least        = 0.25
-	failedAfter  = 5 // windows
+	hardly       = 0.75 // of the part that was old then
+	failedAfter  = 5    // windows
 	firstPause   = 100
 	longestPause = 1600
 )
@@ -213,6 +215,7 @@ func (c *controller) begin(w *window, capacity float64) {
 	c.limited = true
 	c.capacity = max(capacity, surely*c.good)
 	c.bad, c.begun = max(capacity, c.good), c.capacity
+	c.worst = max(oldStanding, w.oldPart())
 	c.senders = max(1, w.active)
 	c.draining, c.falls = false, len(steps)-1
 	c.forget()
@@ -266,12 +269,12 @@ func (c *controller) hold(w *window) {
 			break // once may be a moment's standstill
 		}
 		c.cut(w)
-		if c.hopeless() {
+		if c.hopeless(old) {
 			c.end(true)
 		}
 		return
 	case old >= oldCongested:
-		if c.hopeless() {
+		if c.hopeless(old) {
 			c.end(true)
 			return
 		}
@@ -390,9 +393,14 @@ func (c *controller) needless(w *window) bool {
 	return c.unneeded >= idleFor || c.unrefused >= noRefusals
 }
 
-// hopeless says that updates stay old although little is admitted by now.
-func (c *controller) hopeless() bool {
+// hopeless says that hardly fewer updates are old than when the limit began,
+// although little is admitted by now.
+func (c *controller) hopeless(old float64) bool {
 	if c.capacity > 1.01*least*c.begun && c.share > floor {
+		return false
+	}
+	if old < hardly*c.worst {
+		c.unimproved = max(0, c.unimproved-1)
 		return false
 	}
 	c.unimproved++
