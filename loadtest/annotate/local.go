@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/invoke/workflow"
@@ -18,16 +19,24 @@ type local struct {
 	scheduler *invoke.Scheduler
 	spec      *Spec
 	answer    func(int, *Answer)
+	due       []time.Duration
 	numbers   []int // of themselves: pointers into it travel with the documents
 	underWay  sync.WaitGroup
 }
 
 func (l *local) begin(spec *Spec, answered func(int, *Answer)) {
 	l.spec, l.answer = spec, answered
-	l.numbers = make([]int, len(spec.Arrivals.Schedule(spec.Rate, spec.Warmup+spec.Duration, spec.Seed)))
+	l.due = spec.Arrivals.Schedule(spec.Rate, spec.Warmup+spec.Duration, spec.Seed)
+	l.numbers = make([]int, len(l.due))
 	for i := range l.numbers {
 		l.numbers[i] = i
 	}
+}
+
+// arrived is when a document was due, by the scheduler's clock: here it came in then,
+// however busy this process was with others.
+func (l *local) arrived(number int) invoke.Instant {
+	return l.scheduler.Now().Add(l.due[number] - time.Since(l.spec.began))
 }
 
 // refuse answers for a document that was not taken.

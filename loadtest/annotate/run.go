@@ -30,6 +30,8 @@ type Spec struct {
 	Grace   time.Duration
 	Command string
 	Log     *slog.Logger
+
+	began time.Time // set by Run
 }
 
 // Target takes documents.
@@ -109,6 +111,7 @@ func (d *drive) answered(number int, a *Answer) {
 
 func (d *drive) run(ctx context.Context) error {
 	d.began = time.Now()
+	d.spec.began = d.began
 	measuring := false
 	var measuredFrom time.Time
 	due := d.books.due

@@ -136,7 +136,7 @@ func (t *SyntheticTarget) Send(from, to int) {
 	for number := from; number < to; number++ {
 		r := t.run()
 		r.Document.size = t.spec.Words.Draw(t.spec.Seed, number)
-		r.Size, r.Arrived, r.Deadline, r.Payload = r.Document.size, 0, 0, &t.numbers[number]
+		r.Size, r.Arrived, r.Deadline, r.Payload = r.Document.size, t.arrived(number), 0, &t.numbers[number]
 		t.underWay.Add(1)
 		if err := t.flows[number%len(t.flows)].Submit(r); err != nil {
 			t.refuse(number, err)
