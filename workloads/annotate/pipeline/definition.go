@@ -1,0 +1,236 @@
+package pipeline
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/starling-vr/starling/invoke/workflow"
+	"github.com/starling-vr/starling/workloads/annotate/document"
+	"github.com/starling-vr/starling/workloads/annotate/model/topic"
+)
+
+// Definition is a workflow as its user writes it, in TOML:
+//
+//	[[workflow]]
+//	name = "moderation"
+//	deadline = "100ms"
+//	hard = true
+//	rate = 500.0
+//
+//	[[workflow.topic]]
+//	name = "violence"
+//	words = ["attack", "kill", "weapon"]
+//
+//	[[workflow.step]]
+//	function = "topics"
+//	[[workflow.step]]
+//	function = "sentiment"
+//	when = { topic = ["violence"] }
+//
+// Functions that a step needs are added by themselves.
+type Definition struct {
+	Name     string   `toml:"name"`
+	Deadline Duration `toml:"deadline"`
+	// Hard: a late answer is worthless, so what cannot meet the deadline is refused.
+	Hard bool `toml:"hard"`
+	// Rate (documents per second) and Burst are guaranteed; 0 is best effort.
+	Rate  float64 `toml:"rate"`
+	Burst int     `toml:"burst"`
+	// MissTarget is the tolerated share of guaranteed documents that are late.
+	MissTarget float64 `toml:"miss_target"`
+	// Queue is how many documents may wait; 0: the scheduler's default.
+	Queue  int     `toml:"queue"`
+	Topics []Topic `toml:"topic"`
+	Steps  []Step  `toml:"step"`
+}
+
+// Topic is a topic of a workflow: words, or documents about it, or both.
+type Topic struct {
+	Name      string   `toml:"name"`
+	Words     []string `toml:"words"`
+	Examples  []string `toml:"examples"`
+	Threshold float32  `toml:"threshold"`
+}
+
+// Step is the use of a function in a workflow.
+type Step struct {
+	Function string `toml:"function"`
+	// Optional: what is shed when time is short, 1 first. 0 is required.
+	Optional int `toml:"optional"`
+	// When says for which documents the step runs; without it for all.
+	When *Condition `toml:"when"`
+}
+
+// Condition holds for a document if each of its parts does that is set.
+type Condition struct {
+	// Source is one of these, as the request says.
+	Source []string `toml:"source"`
+	// Topic: the document is about one of these topics of the workflow.
+	Topic []string `toml:"topic"`
+	// Language is one of these codes.
+	Language []string `toml:"language"`
+	// MinBytes and MaxBytes bound the document's size; 0 does not.
+	MinBytes int `toml:"min_bytes"`
+	MaxBytes int `toml:"max_bytes"`
+	// Sentiment is "negative" or "positive".
+	Sentiment string `toml:"sentiment"`
+}
+
+// Duration is a time.Duration that TOML writes as "100ms".
+type Duration time.Duration
+
+// UnmarshalText reads a duration.
+func (d *Duration) UnmarshalText(b []byte) error {
+	x, err := time.ParseDuration(string(b))
+	*d = Duration(x)
+	return err
+}
+
+//go:embed workflows.toml
+var defaultWorkflows []byte
+
+// Defaults are the workflows of a process that is given no others: "default", hard
+// with 100 ms, and "analysis", soft with 5 s.
+func Defaults() []Definition {
+	definitions, err := ParseDefinitions(defaultWorkflows)
+	if err != nil {
+		panic(err) // a file of this package
+	}
+	return definitions
+}
+
+// ParseDefinitions reads workflows. Keys that are not known are errors.
+func ParseDefinitions(file []byte) ([]Definition, error) {
+	var all struct {
+		Workflows []Definition `toml:"workflow"`
+	}
+	decoder := toml.NewDecoder(strings.NewReader(string(file)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&all); err != nil {
+		var strict *toml.StrictMissingError
+		var syntax *toml.DecodeError
+		switch {
+		case errors.As(err, &strict):
+			return nil, fmt.Errorf("workflows: keys that there are not:\n%s", strict.String())
+		case errors.As(err, &syntax):
+			return nil, fmt.Errorf("workflows: %w\n%s", err, syntax.String())
+		}
+		return nil, fmt.Errorf("workflows: %w", err)
+	}
+	if len(all.Workflows) == 0 {
+		return nil, errors.New("workflows: there is no [[workflow]]")
+	}
+	return all.Workflows, nil
+}
+
+// Deploy deploys workflows. If one is refused none is deployed; the error then is, or
+// wraps, a *workflow.GraphError or an *invoke.NotAdmittedError.
+func (p *Pipeline) Deploy(definitions ...Definition) error {
+	for _, d := range definitions {
+		w, err := p.deploy(d)
+		if err != nil {
+			p.Close()
+			p.flows, p.order = map[string]*Workflow{}, nil
+			return fmt.Errorf("workflow %q: %w", d.Name, err)
+		}
+		p.flows[d.Name] = w
+		p.order = append(p.order, w)
+	}
+	return nil
+}
+
+func (p *Pipeline) deploy(d Definition) (*Workflow, error) {
+	if p.flows[d.Name] != nil {
+		return nil, errors.New("there are two of that name")
+	}
+	if d.Deadline == 0 {
+		d.Deadline = Duration(100 * time.Millisecond)
+	}
+	topics, err := p.topics(d.Topics)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := p.steps(&d)
+	if err != nil {
+		return nil, err
+	}
+	flow, err := p.engine.Deploy(workflow.Graph[Job]{
+		Name: "annotate." + d.Name, Steps: steps, Deadline: time.Duration(d.Deadline), Hard: d.Hard,
+		Rate: d.Rate, Burst: d.Burst, MissTarget: d.MissTarget, Queue: d.Queue, Splitter: p.splitter(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Workflow{Definition: d, Flow: flow, topics: topics}, nil
+}
+
+// topics makes vectors of topics; examples are annotated for it.
+func (p *Pipeline) topics(topics []Topic) (*topic.Set, error) {
+	if len(topics) == 0 {
+		return nil, nil
+	}
+	var definitions []topic.Definition
+	for _, t := range topics {
+		d := topic.Definition{Name: t.Name, Words: t.Words, Threshold: t.Threshold}
+		for _, example := range t.Examples {
+			d.Examples = append(d.Examples, p.embedded(example))
+		}
+		definitions = append(definitions, d)
+	}
+	return topic.New(p.models.Vectors, definitions)
+}
+
+func (p *Pipeline) embedded(example string) *document.Document {
+	j := &Job{Detect: true}
+	j.Source = []byte(example)
+	run := workflow.Run[Job]{Document: j}
+	for _, f := range p.functions()[:2] { // parse, tokens
+		_ = f.Run(&run) // neither fails
+	}
+	p.models.Vectors.Embed(&j.Document)
+	return &j.Document
+}
+
+// steps makes the graph's steps of the user's, with those that they need.
+func (p *Pipeline) steps(d *Definition) ([]workflow.Step[Job], error) {
+	needs := map[string][]string{}
+	for _, f := range append(p.functions(), p.options.Functions...) {
+		needs[f.Name] = f.Needs
+	}
+	var steps []workflow.Step[Job]
+	there := map[string]bool{}
+	for _, s := range d.Steps {
+		if there[s.Function] {
+			return nil, fmt.Errorf("step %q is there twice", s.Function)
+		}
+		if _, ok := needs[s.Function]; !ok {
+			return nil, fmt.Errorf("there is no function %q: want one of %s", s.Function, strings.Join(p.Functions(), ", "))
+		}
+		there[s.Function] = true
+		step, err := d.step(s)
+		if err != nil {
+			return nil, fmt.Errorf("step %q: %w", s.Function, err)
+		}
+		steps = append(steps, step)
+	}
+	for i := 0; i < len(steps); i++ { // it grows
+		for _, need := range slices.Concat(needs[steps[i].Function], steps[i].After) {
+			if there[need] {
+				continue
+			}
+			there[need] = true
+			step, err := d.step(Step{Function: need})
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, step)
+		}
+	}
+	return steps, nil
+}

@@ -1,0 +1,174 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/invoke/workflow"
+	"github.com/starling-vr/starling/workloads/annotate/document"
+	"github.com/starling-vr/starling/workloads/annotate/knowledge"
+	"github.com/starling-vr/starling/workloads/annotate/model"
+	"github.com/starling-vr/starling/workloads/annotate/model/topic"
+	"github.com/starling-vr/starling/workloads/annotate/summary"
+	"github.com/starling-vr/starling/workloads/annotate/text"
+)
+
+// ReferenceSize is the size of a document, in bytes of its source, for which run times
+// are stated: about 300 words.
+const ReferenceSize = 2000
+
+// Options of a Pipeline. The zero value is usable.
+type Options struct {
+	// SplitAbove is the size in bytes from which on documents are cut into parts.
+	// Default 64 KiB.
+	SplitAbove int
+	// Models annotate. Default: those that come with the program.
+	Models *model.Models
+	// Knowledge links entities. Default: a new base.
+	Knowledge *knowledge.Base
+	// Functions are added to those of the package, for workflows to use.
+	Functions []workflow.Function[Job]
+}
+
+// Pipeline has the functions of annotation and the workflows that are deployed.
+type Pipeline struct {
+	Knowledge *knowledge.Base
+
+	options Options
+	models  *model.Models
+	engine  *workflow.Engine[Job]
+	flows   map[string]*Workflow
+	order   []*Workflow
+	jobs    jobs
+}
+
+// New makes a pipeline on a scheduler.
+func New(scheduler *invoke.Scheduler, o Options) (*Pipeline, error) {
+	if o.SplitAbove <= 0 {
+		o.SplitAbove = 64 << 10
+	}
+	var err error
+	if o.Models == nil {
+		if o.Models, err = model.Default(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Knowledge == nil {
+		o.Knowledge = knowledge.New(knowledge.Options{})
+	}
+	p := &Pipeline{
+		Knowledge: o.Knowledge, options: o, models: o.Models, flows: map[string]*Workflow{},
+		engine: workflow.New[Job](scheduler, workflow.Options{ReferenceSize: ReferenceSize}),
+	}
+	if err := p.engine.Register(p.functions()...); err != nil {
+		return nil, err
+	}
+	if err := p.engine.Register(o.Functions...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// functions are those of the package. Run times are 99th percentiles for a document
+// of the reference size, on one core of 2.5 GHz without AVX-512.
+func (p *Pipeline) functions() []workflow.Function[Job] {
+	type run = workflow.Run[Job]
+	const us = time.Microsecond
+	return []workflow.Function[Job]{
+		{Name: "parse", RunTime: 20 * us, Run: func(r *run) error {
+			j := r.Document
+			if j.Detect && looksLikeHTML(j.Source) {
+				j.Format = document.HTML
+			}
+			text.Clean(&j.Document)
+			return nil
+		}},
+		{Name: "tokens", Needs: []string{"parse"}, Mapped: true, RunTime: 60 * us, Run: func(r *run) error {
+			text.Tokenise(&r.Document.Document)
+			p.models.Assign(&r.Document.Document)
+			return nil
+		}},
+		{Name: "language", Needs: []string{"tokens"}, Mapped: true, RunTime: 12 * us, Run: func(r *run) error {
+			text.Identify(&r.Document.Document)
+			return nil
+		}},
+		{Name: "speech", Needs: []string{"language"}, Mapped: true, RunTime: 250 * us, Run: func(r *run) error {
+			return p.models.Tag(&r.Document.Document)
+		}},
+		{Name: "entities", Needs: []string{"speech"}, Mapped: true, RunTime: 150 * us, Run: func(r *run) error {
+			return p.models.Entities(&r.Document.Document)
+		}},
+		{Name: "keyphrases", Needs: []string{"speech"}, RunTime: 12 * us, Run: func(r *run) error {
+			r.Document.finder.Find(&r.Document.Document)
+			return nil
+		}},
+		{Name: "embedding", Needs: []string{"language"}, RunTime: 40 * us, Run: func(r *run) error {
+			return p.models.Embed(&r.Document.Document)
+		}},
+		{Name: "topics", Needs: []string{"embedding"}, RunTime: 5 * us, Run: func(r *run) error {
+			if t := r.Document.topics; t != nil {
+				t.Assign(&r.Document.Document)
+			}
+			return nil
+		}},
+		{Name: "sentiment", Needs: []string{"language"}, RunTime: 60 * us, Run: func(r *run) error {
+			return p.models.Sentiment(&r.Document.Document)
+		}},
+		{Name: "summary", Needs: []string{"language"}, RunTime: 12 * us, Run: func(r *run) error {
+			summary.Summarise(&r.Document.Document)
+			return nil
+		}},
+		{Name: "knowledge", Needs: []string{"entities"}, RunTime: 12 * us, Run: func(r *run) error {
+			r.Document.linker.Link(&r.Document.Document)
+			return nil
+		}},
+	}
+}
+
+// english are the functions that are for English alone.
+var english = map[string]bool{
+	"speech": true, "entities": true, "keyphrases": true, "embedding": true, "topics": true, "sentiment": true, "summary": true, "knowledge": true,
+}
+
+// Workflow gives a deployed workflow, nil if there is none of that name.
+func (p *Pipeline) Workflow(name string) *Workflow { return p.flows[name] }
+
+// Workflows gives those deployed, in the order of their definitions.
+func (p *Pipeline) Workflows() []*Workflow { return p.order }
+
+// Functions gives the names of all functions, sorted.
+func (p *Pipeline) Functions() []string { return p.engine.Functions() }
+
+// Close undeploys all workflows: what waits is refused.
+func (p *Pipeline) Close() {
+	for _, w := range p.order {
+		w.Flow.Undeploy()
+	}
+}
+
+// Workflow is a deployed workflow.
+type Workflow struct {
+	Definition
+	Flow   *workflow.Workflow[Job]
+	topics *topic.Set
+}
+
+// Submit hands a job to the workflow. The error is a *workflow.Refusal, and then
+// Run.Done is not called.
+func (w *Workflow) Submit(j *Job) error {
+	w.prepare(j)
+	return w.Flow.Submit(&j.Run)
+}
+
+// Execute runs a job on the caller's goroutine, without refusing it, and calls
+// Run.Done.
+func (w *Workflow) Execute(j *Job) error {
+	w.prepare(j)
+	return w.Flow.Execute(&j.Run)
+}
+
+func (w *Workflow) prepare(j *Job) {
+	j.topics = w.topics
+	j.Run.Document = j
+	j.Run.Size = len(j.Source)
+}

@@ -1,0 +1,275 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/invoke/workflow"
+	"github.com/starling-vr/starling/workloads/annotate/document"
+	"github.com/starling-vr/starling/workloads/annotate/model"
+)
+
+// testModels are those that come with the program unless a test sets others.
+var testModels *model.Models
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newPipeline(t testing.TB, o Options, definitions ...Definition) *Pipeline {
+	t.Helper()
+	scheduler := invoke.New(invoke.Config{Workers: 2})
+	t.Cleanup(func() { _ = scheduler.Close(t.Context()) })
+	if o.Models == nil {
+		o.Models = testModels
+	}
+	p, err := New(scheduler, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Deploy(definitions...); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// annotate runs a document and waits for it.
+func annotate(t testing.TB, p *Pipeline, flow, source string) *Job {
+	t.Helper()
+	j := p.Get()
+	j.Source, j.Detect = []byte(source), true
+	done := make(chan struct{})
+	j.Run.Done = func(*workflow.Run[Job]) { close(done) }
+	if err := p.Workflow(flow).Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	return j
+}
+
+func soft(d Definition) Definition {
+	d.Hard, d.Deadline = false, Duration(time.Minute)
+	return d
+}
+
+const story = `<html><title>Storm</title><body><p>Maria Lopez of Acme Corp. visited Paris on Monday. The company said that profits rose
+as investors bought shares on the stock market.</p><p>Lopez praised the wonderful, excellent team &amp; its great work.</p></body></html>`
+
+func TestDefaultWorkflow(t *testing.T) {
+	p := newPipeline(t, Options{}, soft(Defaults()[0]))
+	j := annotate(t, p, "default", story)
+	defer p.Put(j)
+	if err := j.Run.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if j.Format != document.HTML || len(j.Sentences) < 3 || j.Language.Code != "en" || j.Tokens[0].Tag == document.NoTag {
+		t.Errorf("format %v, %d sentences, language %v", j.Format, len(j.Sentences), j.Language)
+	}
+	if len(j.Phrases) == 0 || len(j.Embedding) == 0 || len(j.Summary) == 0 || !j.Sentiment.Known {
+		t.Errorf("phrases %v, %d dimensions, summary %v, sentiment %v", j.Phrases, len(j.Embedding), j.Summary, j.Sentiment)
+	}
+	if len(j.Topics) == 0 || j.Topics[0].Name != "business" {
+		t.Errorf("topics %v", j.Topics)
+	}
+	for _, e := range j.Entities {
+		from, to := j.Origin(j.Tokens[e.Start].Start, j.Tokens[e.End-1].End)
+		if got := strings.Join(strings.Fields(story[from:to]), " "); got != string(j.Bytes(e.Start, e.End)) {
+			t.Errorf("entity %q comes from %q", j.Bytes(e.Start, e.End), got)
+		}
+		if e.ID == 0 {
+			t.Errorf("entity %q is not linked", j.Bytes(e.Start, e.End))
+		}
+	}
+	if len(j.Entities) == 0 {
+		t.Error("no entities")
+	}
+}
+
+func TestOtherLanguagesGetTokens(t *testing.T) {
+	p := newPipeline(t, Options{}, soft(Defaults()[0]))
+	j := annotate(t, p, "default", "Der Präsident sagte, dass die Wahlen in den nächsten Monaten nicht stattfinden werden.")
+	if j.Run.Err() != nil || j.Run.Late() || j.Language.Code != "de" || len(j.Tokens) == 0 || len(j.Sentences) != 1 {
+		t.Errorf("%v, language %v, %d tokens", j.Run.Err(), j.Language, len(j.Tokens))
+	}
+	flow := p.Workflow("default").Flow
+	for i, name := range flow.Steps() {
+		want := workflow.Ran
+		if english[name] {
+			want = workflow.Skipped
+		}
+		if got := j.Run.Outcome(i); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestConditions(t *testing.T) {
+	definitions, err := ParseDefinitions([]byte(`
+[[workflow]]
+name = "x"
+deadline = "1m"
+topic = [{ name = "money", words = ["bank", "profit", "shares"] }, { name = "war", words = ["troops", "attack"] }]
+step = [
+  { function = "keyphrases", when = { topic = ["money"] } },
+  { function = "sentiment", when = { source = ["news"] } },
+  { function = "summary", when = { min_bytes = 1000 } },
+  { function = "entities", when = { topic = ["war"] } },
+]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPipeline(t, Options{}, definitions...)
+	j := annotate(t, p, "x", "The bank said that its profit rose and its shares gained on the market.")
+	if len(j.Phrases) == 0 || j.Sentiment.Known || len(j.Summary) != 0 || len(j.Entities) != 0 {
+		t.Errorf("phrases %v, sentiment %v, summary %v", j.Phrases, j.Sentiment, j.Summary)
+	}
+	for _, step := range p.Workflow("x").Flow.Account().Steps {
+		if step.Function == "keyphrases" && step.Condition != "language is en, topic is money" {
+			t.Errorf("condition %q", step.Condition)
+		}
+	}
+}
+
+func TestLargeDocumentsAreSplitAndJoined(t *testing.T) {
+	p := newPipeline(t, Options{SplitAbove: 4000}, soft(Defaults()[0]))
+	source := strings.Repeat("Maria Lopez of Acme Corp. visited Paris & said \"hello\" to the mayor of the city.\n\nIt rained.\n\n", 300)
+	j := annotate(t, p, "default", source)
+	if err := j.Run.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if p.Workflow("default").Flow.Account().Split != 1 {
+		t.Error("it was not split")
+	}
+	whole := p.Get()
+	whole.Source = []byte(source)
+	whole.Run.Done = func(*workflow.Run[Job]) {}
+	if err := p.Workflow("default").Execute(whole); err != nil {
+		t.Fatal(err)
+	}
+	if len(j.Tokens) != len(whole.Tokens) || len(j.Sentences) != len(whole.Sentences) || len(j.Entities) != len(whole.Entities) || len(j.Phrases) != len(whole.Phrases) {
+		t.Fatalf("%d tokens, %d sentences, %d entities; whole %d, %d, %d", len(j.Tokens), len(j.Sentences), len(j.Entities),
+			len(whole.Tokens), len(whole.Sentences), len(whole.Entities))
+	}
+	for i := range j.Tokens {
+		a, b := j.Tokens[i], whole.Tokens[i]
+		if a.Start != b.Start || a.End != b.End || a.Tag != b.Tag {
+			t.Fatalf("token %d is %+v, whole %+v", i, a, b)
+		}
+	}
+}
+
+func TestFunctionThatPanicsFailsItsDocumentAlone(t *testing.T) {
+	bad := workflow.Function[Job]{Name: "bad", Needs: []string{"tokens"}, Run: func(r *workflow.Run[Job]) error {
+		if r.Document.From == "evil" {
+			panic("evil")
+		}
+		return nil
+	}}
+	d := Definition{Name: "x", Deadline: Duration(time.Minute), Steps: []Step{{Function: "bad"}, {Function: "sentiment"}}}
+	p := newPipeline(t, Options{Functions: []workflow.Function[Job]{bad}}, d)
+	j := p.Get()
+	j.Source, j.From = []byte("it is great"), "evil"
+	done := make(chan struct{})
+	j.Run.Done = func(*workflow.Run[Job]) { close(done) }
+	if err := p.Workflow("x").Submit(j); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	var failed *workflow.FunctionError
+	if !errors.As(j.Run.Err(), &failed) || failed.Function != "bad" || failed.Cause != workflow.Panicked {
+		t.Errorf("error %v", j.Run.Err())
+	}
+	if !j.Sentiment.Known {
+		t.Error("the others did not go on")
+	}
+	if other := annotate(t, p, "x", "it is great"); other.Run.Err() != nil {
+		t.Error(other.Run.Err())
+	}
+}
+
+func TestWrongDefinitions(t *testing.T) {
+	for _, c := range []struct{ file, say string }{
+		{``, "no [[workflow]]"},
+		{`[[workflow]]
+name = "x"
+colour = "red"`, "colour"},
+		{`[[workflow`, "workflows"},
+		{`[[workflow]]
+name = "x"
+deadline = "fast"`, "duration"},
+		{`[[workflow]]
+name = "x"
+step = [{function = "speach"}]`, `no function "speach"`},
+		{`[[workflow]]
+name = "x"
+step = [{function = "speech"}, {function = "speech"}]`, "twice"},
+		{`[[workflow]]
+name = "x"
+step = [{function = "speech", when = {topic = ["y"]}}]`, `no topic "y"`},
+		{`[[workflow]]
+name = "x"
+step = [{function = "speech", when = {sentiment = "angry"}}]`, "angry"},
+		{`[[workflow]]
+name = "x"
+topic = [{name = "y", words = ["qqqqqqqqqqq"]}]
+step = [{function = "topics"}]`, "y"},
+		{`[[workflow]]
+name = "x"
+step = [{function = "speech"}]
+[[workflow]]
+name = "x"
+step = [{function = "speech"}]`, "two of that name"},
+		{`[[workflow]]
+name = "x"
+rate = 1e9
+step = [{function = "speech"}]`, "admitted"},
+	} {
+		scheduler := invoke.New(invoke.Config{Workers: 2})
+		p, err := New(scheduler, Options{Models: testModels})
+		if err != nil {
+			t.Fatal(err)
+		}
+		definitions, err := ParseDefinitions([]byte(c.file))
+		if err == nil {
+			err = p.Deploy(definitions...)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s\nerror %v, want one of %q", c.file, err, c.say)
+		}
+		_ = scheduler.Close(t.Context())
+	}
+}
+
+func TestLooksLikeHTML(t *testing.T) {
+	for s, want := range map[string]bool{
+		"": false, "<": false, "a<b>": false, "<p>x": true, " \n<!doctype html>": true, "<3 you > me": false, "<html": false, "<- x>": false,
+	} {
+		if got := looksLikeHTML([]byte(s)); got != want {
+			t.Errorf("%q: %v", s, got)
+		}
+	}
+}
+
+func BenchmarkDefaultWorkflow(b *testing.B) {
+	p := newPipeline(b, Options{}, soft(Defaults()[0]))
+	source := []byte("<p>" + strings.Repeat("The central bank said on Tuesday that Maria Lopez of Acme Corp. would raise its main interest rate by a quarter of a point. ", 12) + "</p>")
+	words := len(strings.Fields(string(source)))
+	j := p.Get()
+	j.Run.Done = func(*workflow.Run[Job]) {}
+	for b.Loop() {
+		j.Reset()
+		j.Source, j.Detect = source, true
+		if err := p.Workflow("default").Execute(j); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(words), "words")
+	for i, name := range p.Workflow("default").Flow.Steps() {
+		a := p.Workflow("default").Flow.Account().Steps[i]
+		b.ReportMetric(float64(a.Busy.Nanoseconds())/float64(a.Runs)/1000, fmt.Sprintf("us-%s", name))
+	}
+}

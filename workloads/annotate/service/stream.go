@@ -1,0 +1,227 @@
+package service
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Bounds of a stream.
+const (
+	// maxUnsent is how many bytes of answers may wait for a client who does not read;
+	// beyond it nothing more is read from it.
+	maxUnsent = 1 << 20
+	// writeTime is how long a client may take nothing at all.
+	writeTime = 30 * time.Second
+	// readBuffer is what is read at once.
+	readBuffer = 64 << 10
+)
+
+// stream is a request with a document a line, and an answer a line.
+type stream struct {
+	service *Service
+	include include
+	sender  uint64
+
+	mu       sync.Mutex
+	changed  sync.Cond
+	unsent   []byte
+	inFlight int
+	ended    bool // nothing more comes
+	broken   bool // the client is gone
+}
+
+func (s *Service) streamHTTP(w http.ResponseWriter, q *http.Request, who Identity, in include) {
+	if s.streams.Add(1) > int64(s.config.Streams) {
+		s.streams.Add(-1)
+		s.metrics.turnedAway("too_many_streams")
+		p := problem("too_many_streams", fmt.Sprintf("%d streams are open", s.config.Streams))
+		p.RetryAfter = time.Second
+		writeProblem(w, "", "", p)
+		return
+	}
+	defer s.streams.Add(-1)
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex() // HTTP/2 is
+	// A stopping server reads nothing more; nor from one whose token has ended.
+	stop := func() { _ = control.SetReadDeadline(time.Now()) }
+	defer context.AfterFunc(s.alive, stop)()
+	if !who.Expires.IsZero() {
+		expiry := time.AfterFunc(time.Until(who.Expires), stop)
+		defer expiry.Stop()
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusOK)
+	_ = control.Flush()
+
+	st := &stream{service: s, include: in, sender: s.sender(who.Name)}
+	st.changed.L = &st.mu
+	var writer sync.WaitGroup
+	writer.Go(func() { st.write(w, control) })
+	if p := st.read(bufio.NewReaderSize(q.Body, readBuffer)); p != nil {
+		st.answer(appendRefusal(nil, "", "", p.line, &p.Problem))
+	} else if !who.Expires.IsZero() && !time.Now().Before(who.Expires) {
+		st.answer(appendRefusal(nil, "", "", 0, problem("unauthorized", "the token has expired")))
+	}
+	st.mu.Lock()
+	for st.inFlight > 0 {
+		st.changed.Wait()
+	}
+	st.ended = true
+	st.changed.Broadcast()
+	st.mu.Unlock()
+	writer.Wait()
+}
+
+// lineProblem ends a stream.
+type lineProblem struct {
+	Problem
+	line int
+}
+
+// read takes documents until the stream ends.
+func (st *stream) read(body *bufio.Reader) *lineProblem {
+	most := lineLimit(st.service.config.MaxDocument)
+	for line := 1; ; line++ {
+		if !st.admit() {
+			return nil
+		}
+		r := st.service.newRequest()
+		r.line, r.include, r.stream, r.end = line, st.include, st, streamed
+		room, err := readLine(body, r.job.Room[:0], most)
+		r.job.Room = room
+		if errors.Is(err, errTooLong) {
+			r.release()
+			st.service.metrics.turnedAway("too_large")
+			return &lineProblem{*tooManyBytes(st.service.config.MaxDocument), line}
+		}
+		if len(room) > 0 {
+			st.take(r, room)
+		} else {
+			r.release()
+		}
+		if err != nil {
+			return nil // the end, or the client is gone
+		}
+	}
+}
+
+// admit waits until another document may be taken.
+func (st *stream) admit() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for !st.broken && (st.inFlight >= st.service.config.InFlight || len(st.unsent) > maxUnsent) {
+		st.changed.Wait()
+	}
+	return !st.broken
+}
+
+// readLine reads up to the end of a line, most bytes at most, behind room. The end of
+// the line is left out. The error io.EOF may come with a last line.
+func readLine(body *bufio.Reader, room []byte, most int) ([]byte, error) {
+	for {
+		piece, err := body.ReadSlice('\n')
+		room = append(room, piece...)
+		switch {
+		case len(room) > most:
+			return room, errTooLong
+		case err == bufio.ErrBufferFull:
+			continue
+		}
+		for n := len(room); n > 0 && (room[n-1] == '\n' || room[n-1] == '\r'); n-- {
+			room = room[:n-1]
+		}
+		return room, err
+	}
+}
+
+// take submits the document of a line.
+func (st *stream) take(r *request, line []byte) {
+	f, err := readFields(line)
+	var p *Problem
+	if err != nil {
+		r.job.ID = view(f.id)
+		p = invalid(err)
+	} else {
+		p = r.fill(&f)
+	}
+	if p != nil {
+		st.service.metrics.turnedAway(p.Code)
+	} else {
+		st.mu.Lock()
+		st.inFlight++
+		st.mu.Unlock()
+		if p = r.submit(st.sender); p == nil {
+			return
+		}
+		st.mu.Lock()
+		st.inFlight--
+		st.mu.Unlock()
+	}
+	name := ""
+	if r.flow != nil {
+		name = r.flow.Name
+	}
+	r.answer = appendRefusal(r.answer[:0], r.job.ID, name, r.line, p)
+	st.answer(r.answer)
+	r.release()
+}
+
+// streamed is called by the worker that ended the document's workflow.
+func streamed(r *request, p *Problem) {
+	st := r.stream
+	r.encode(p)
+	st.mu.Lock()
+	st.unsent = append(st.unsent, r.answer...)
+	st.inFlight--
+	st.changed.Broadcast()
+	st.mu.Unlock()
+	r.publish(p)
+	r.release()
+}
+
+// answer sends a line.
+func (st *stream) answer(line []byte) {
+	st.mu.Lock()
+	st.unsent = append(st.unsent, line...)
+	st.changed.Broadcast()
+	st.mu.Unlock()
+}
+
+// write sends answers as they come, those that came together in one write.
+func (st *stream) write(w io.Writer, control *http.ResponseController) {
+	var sending []byte
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for {
+		for len(st.unsent) == 0 && !st.ended {
+			st.changed.Wait()
+		}
+		if len(st.unsent) == 0 {
+			return
+		}
+		sending, st.unsent = st.unsent, sending[:0]
+		st.changed.Broadcast()
+		broken := st.broken
+		st.mu.Unlock()
+		var err error
+		if !broken {
+			_ = control.SetWriteDeadline(time.Now().Add(writeTime))
+			if _, err = w.Write(sending); err == nil {
+				err = control.Flush()
+			}
+		}
+		st.mu.Lock()
+		if err != nil && !st.broken {
+			st.broken = true
+			_ = control.SetReadDeadline(time.Now())
+			st.changed.Broadcast()
+		}
+	}
+}
