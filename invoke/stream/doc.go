@@ -13,7 +13,7 @@
 //     with so that all are done soonest. Swap puts another Program, with new weights,
 //     in its place between two batches.
 //   - Deadlines are accounted for in clock ticks, from when a record was due to when
-//     the batch it was in was done, its hand-over to the outlets included.
+//     the batch it was in was decided.
 //   - An Outlet leads sampled or selected records to an ordinary function of the scheduler
 //     by a ring that loses what does not fit: the poller waits for nobody.
 //   - A kernel that panics ends its batch with a *PanicError; the poller goes on. One that

@@ -52,6 +52,7 @@ type batch struct {
 	first   uint64
 	n       uint64 // 0 once it is accounted for
 	started uint64 // ticks
+	ended   uint64 // ticks, if something was handed over after that; else 0
 	size    int    // of the kernel
 	running bool   // which has not returned
 }
@@ -130,16 +131,20 @@ func (p *poller) step() {
 	place := p.next & p.mask
 	n := min(due, p.most, uint64(kernel.Size), p.mask+1-place)
 	b := &p.batch // by field: a whole one would be copied
-	b.first, b.n, b.started, b.size, b.running = p.next, n, now, kernel.Size, true
+	b.first, b.n, b.started, b.ended, b.size, b.running = p.next, n, now, 0, kernel.Size, true
 	decisions := p.out[:n]
 	kernel.Run(p.refs[place:place+n], decisions)
 	b.running = false
 	p.next += n
 	p.counters.bySize[kernel.Size]++
 	if flagged(decisions) {
+		b.ended = p.read()
 		p.handOver(place, decisions)
 	}
 	if now >= p.sampleAt {
+		if b.ended == 0 {
+			b.ended = p.read()
+		}
 		p.sample(now, place, decisions[0])
 	}
 }
@@ -240,6 +245,9 @@ func (p *poller) settle(now uint64) {
 		return
 	}
 	b.n = 0
+	if b.ended != 0 {
+		now = b.ended
+	}
 	c.batches++
 	c.decided += n
 	c.busy += now - b.started
