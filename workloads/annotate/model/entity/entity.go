@@ -37,7 +37,7 @@ type Recognizer struct {
 
 type scratch struct {
 	words  []word
-	picked []uint32
+	picked [2][]uint32 // features of a word and of the next one
 	sums   [][rows.Width16]int16
 	scores [][rows.Width16]int16
 }
@@ -57,7 +57,7 @@ func New(v *vocabulary.Vocabulary, w Weights) (*Recognizer, error) {
 			}
 		}
 	}
-	r.scratch.New = func() any { return &scratch{picked: make([]uint32, 0, most)} }
+	r.scratch.New = func() any { return &scratch{picked: [2][]uint32{make([]uint32, 0, most), make([]uint32, 0, most)}} }
 	return r, nil
 }
 
@@ -76,17 +76,29 @@ func (r *Recognizer) sentence(d *document.Document, sentence document.Sentence, 
 	n := int(sentence.End - sentence.Start)
 	s.words = describe(s.words, d, sentence, r.vocabulary)
 	s.sums = s.sums[:0]
+	r.pick(s, 0)
 	for i := range n {
-		s.sums = append(s.sums, [rows.Width16]int16{})
-		if s.words[i+window].nameless {
-			s.sums[i] = never
-			continue
+		if i+1 < n {
+			r.pick(s, i+1)
 		}
-		s.picked = appendFeatures(s.picked[:0], s.words, i+window)
-		r.table.Sum16(&s.sums[i], s.picked)
+		s.sums = append(s.sums, never)
+		if picked := s.picked[i&1]; len(picked) > 0 {
+			r.table.Sum16(&s.sums[i], picked)
+		}
 	}
 	l := r.decode(s)
 	r.write(d, sentence, s, l)
+}
+
+// pick finds the features of word i, none for one that is no part of a name, and asks
+// for their rows.
+func (r *Recognizer) pick(s *scratch, i int) {
+	picked := s.picked[i&1][:0]
+	if !s.words[i+window].nameless {
+		picked = appendFeatures(picked, s.words, i+window)
+		r.table.Fetch16(picked)
+	}
+	s.picked[i&1] = picked
 }
 
 // never are the weights of a word that is no part of a name.

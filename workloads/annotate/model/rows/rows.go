@@ -39,6 +39,13 @@ func (t *Table) Sum64(sum *[Width64]int16, picked []uint32) { sum64(sum, t.weigh
 // Sum16 is Sum64 for a table of rows of 16.
 func (t *Table) Sum16(sum *[Width16]int16, picked []uint32) { sum16(sum, t.weights, picked, t.mask) }
 
+// Fetch64 asks for the rows of features that will be picked next, so that they are
+// near when they are.
+func (t *Table) Fetch64(next []uint32) { fetch(t.weights, next, t.mask, 6) }
+
+// Fetch16 is Fetch64 for a table of rows of 16.
+func (t *Table) Fetch16(next []uint32) { fetch(t.weights, next, t.mask, 4) }
+
 func plainSum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
 	*sum = [Width64]int16{}
 	for _, r := range picked {

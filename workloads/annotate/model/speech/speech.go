@@ -22,7 +22,7 @@ type Tagger struct {
 
 type scratch struct {
 	words  []word
-	picked []uint32
+	picked [2][]uint32 // features of a word and of the next one
 	sum    [rows.Width64]int16
 }
 
@@ -34,7 +34,7 @@ func New(v *vocabulary.Vocabulary, weights []int8) (*Tagger, error) {
 		return nil, fmt.Errorf("speech: %d weights are not a power of two of rows of %d", len(weights), rows.Width64)
 	}
 	t := &Tagger{vocabulary: v, table: table}
-	t.scratch.New = func() any { return &scratch{picked: make([]uint32, 0, most)} }
+	t.scratch.New = func() any { return &scratch{picked: [2][]uint32{make([]uint32, 0, most), make([]uint32, 0, most)}} }
 	return t, nil
 }
 
@@ -52,15 +52,26 @@ func (t *Tagger) tagSentence(d *document.Document, sentence document.Sentence, s
 	s.words = describe(s.words, d, sentence, t.vocabulary)
 	tokens := d.Tokens[sentence.Start:sentence.End]
 	var before, earlier document.Tag
+	t.pick(s, 0)
 	for i := range tokens {
+		if i+1 < len(tokens) {
+			t.pick(s, i+1)
+		}
 		tag := s.words[i+window].only
 		if tag == document.NoTag {
-			s.picked = appendMoving(appendFixed(s.picked[:0], s.words, i+window), s.words, i+window, before, earlier)
-			t.table.Sum64(&s.sum, s.picked)
+			t.table.Sum64(&s.sum, appendMoving(s.picked[i&1], s.words, i+window, before, earlier))
 			tag = best(&s.sum)
 		}
 		tokens[i].Tag = tag
 		earlier, before = before, tag
+	}
+}
+
+// pick finds the features of word i that need no tags and asks for their rows.
+func (t *Tagger) pick(s *scratch, i int) {
+	if s.words[i+window].only == document.NoTag {
+		s.picked[i&1] = appendFixed(s.picked[i&1][:0], s.words, i+window)
+		t.table.Fetch64(s.picked[i&1])
 	}
 }
 
