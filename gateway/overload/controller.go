@@ -148,7 +148,9 @@ func (w *window) thin() bool { return w.updates < fewest || w.answered < fewestT
 // watch decides whether a limit begins.
 func (c *controller) watch(w *window) {
 	c.memory = max(0, c.memory-1)
-	c.pause = max(0, c.pause-1)
+	if c.pause = max(0, c.pause-1); w.rate() > 2*c.begun {
+		c.pause = 0 // another load than the one that it did not help against
+	}
 	if c.queues(w) {
 		c.begin(w, min(w.rate(), w.pace()))
 		c.drain(w)
