@@ -118,6 +118,7 @@ func (t *trainer) interpolate() {
 		}
 	}
 	mean := sum / float64(max(count, 1))
+	t.bias *= t.options.Trust
 	for f := range t.weight {
 		t.weight[f] = (1-t.options.Trust)*mean + t.options.Trust*t.weight[f]
 	}

@@ -208,7 +208,7 @@ func (t *training) trainSentiment() error {
 }
 
 func sentimentOptions(random *rand.Rand) sentiment.Options {
-	return sentiment.Options{Bits: sentimentBits, Rounds: 10, Smoothing: 1, Rate: 0.5, Decay: 1e-5, Trust: 0.25, Random: random}
+	return sentiment.Options{Bits: sentimentBits, Rounds: 10, Smoothing: 1, Rate: 3, Decay: 1e-5, Trust: 1, Random: random}
 }
 
 func examples(reviews []Review) []sentiment.Example {
