@@ -25,16 +25,24 @@ type histogram struct {
 
 // add counts a record and its score, the latter by the edges.
 func (h *histogram) add(record []byte, score int32, edges *[bins - 1]int32) {
+	h.addRecord(record)
+	h.addScore(score, edges)
+}
+
+func (h *histogram) addRecord(record []byte) {
 	part := max(len(record)/(quantities-1), 1)
 	for q := range min(quantities-1, len(record)/part) {
 		h.counts[q][binOf(record[q*part:(q+1)*part])]++
 	}
+	h.size++
+}
+
+func (h *histogram) addScore(score int32, edges *[bins - 1]int32) {
 	bin := 0
 	for bin < bins-1 && score > edges[bin] {
 		bin++
 	}
 	h.counts[quantities-1][bin]++
-	h.size++
 }
 
 // binOf puts a byte into 16 even bins, and a mean of bytes into bins that double

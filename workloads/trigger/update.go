@@ -25,7 +25,6 @@ type updater struct {
 	reference *histogram
 	window    histogram
 	scores    []int32 // of the first window, until there are edges
-	early     [][]byte
 	gathering bool
 	gathered  []training.Sample
 	job       *retraining
@@ -81,33 +80,30 @@ func (u *updater) stop() { u.stopped.Store(true) }
 
 // refer counts the reference that was given, with the current model.
 func (u *updater) refer() {
-	u.reference, u.scores, u.early = nil, u.scores[:0], u.early[:0]
-	u.window = histogram{}
+	u.reference, u.scores, u.window = nil, u.scores[:0], histogram{}
+	n, _ := u.trigger.Model()
 	for _, s := range u.settings.Reference {
-		u.begin(s.Record)
+		u.begin(s.Record, scoreWith(n, s.Record))
 	}
-	u.endFirst()
+	if len(u.scores) > 0 {
+		u.endFirst()
+	}
 }
 
 // begin adds to a first window: its scores say where the edges are.
-func (u *updater) begin(record []byte) {
-	n, _ := u.trigger.Model()
-	u.early = append(u.early, slices.Clone(record))
-	u.scores = append(u.scores, scoreWith(n, record))
+func (u *updater) begin(record []byte, score int32) {
+	u.window.addRecord(record)
+	u.scores = append(u.scores, score)
 }
 
 // endFirst makes the first window the reference.
 func (u *updater) endFirst() {
-	if len(u.scores) == 0 {
-		return
+	u.edges = edgesOf(slices.Sorted(slices.Values(u.scores)))
+	reference := u.window
+	for _, score := range u.scores {
+		reference.addScore(score, &u.edges)
 	}
-	sorted := slices.Sorted(slices.Values(u.scores))
-	u.edges = edgesOf(sorted)
-	u.reference = new(histogram)
-	for i, record := range u.early {
-		u.reference.add(record, u.scores[i], &u.edges)
-	}
-	u.early, u.scores = nil, nil
+	u.reference, u.window, u.scores = &reference, histogram{}, u.scores[:0]
 }
 
 // receive is updateModel's run. Whatever it does with the sample is done when it
@@ -168,8 +164,7 @@ func (e *TruthError) Error() string {
 // test counts a sample into the window, and ends the window when it is full.
 func (u *updater) test(record []byte, score int32) {
 	if u.reference == nil {
-		u.early = append(u.early, slices.Clone(record))
-		u.scores = append(u.scores, score)
+		u.begin(record, score)
 		if len(u.scores) >= u.settings.Window {
 			u.endFirst()
 		}
@@ -207,15 +202,13 @@ func (t *Trigger) Retrain() {
 	t.updater.mu.Unlock()
 }
 
-// fewest is how many samples of a class a retraining needs; most of a class more than
-// its share are not kept, so that a rare class has time to come.
+// fewest is how many samples of a class a retraining needs.
 const fewest = 16
 
-// gather keeps a sample, and begins to train when there are enough. Of the
-// background at most as many are kept as are asked for.
+// gather keeps a sample, and begins to train when there are enough, of each class too.
 func (u *updater) gather(s training.Sample) {
 	u.gathered = append(u.gathered, s)
-	want := u.settings.Samples
+	want := max(min(u.settings.Samples, mostGatheredBytes/mostGathered/len(s.Record)), fewest)
 	if len(u.gathered) < want {
 		return
 	}
@@ -232,9 +225,13 @@ func (u *updater) gather(s training.Sample) {
 	u.job = newRetraining(u, samples, rand.New(rand.NewPCG(u.settings.Seed, u.stats.Retrainings)))
 }
 
-// mostGathered is how many times the samples asked for are waited for, for the rare
-// classes to come.
-const mostGathered = 8
+const (
+	// mostGathered is how many times the samples asked for are waited for, for the
+	// rare classes to come.
+	mostGathered = 8
+	// mostGatheredBytes bounds what they take in memory.
+	mostGatheredBytes = 256 << 20
+)
 
 func (u *updater) countClasses() []int {
 	n, _ := u.trigger.Model()

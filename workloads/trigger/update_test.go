@@ -130,17 +130,19 @@ func TestAWrongTruth(t *testing.T) {
 func TestSamplesReachUpdateModel(t *testing.T) {
 	b := newBench(t, func(s *Settings) { s.SampleRate, s.Update.Window = 1e5, 50 })
 	records, _ := jets(10, 500, detector.Conditions{}, 0.4)
+	pushed := uint64(0)
 	for b.trigger.updater.snapshot().Windows == 0 {
 		for _, record := range records {
 			b.push(record)
 		}
+		pushed += uint64(len(records))
 	}
-	s := b.trigger.Stats()
+	s := b.settle(pushed)
 	for s.Inference.Sampled > s.Inference.SamplesLost+s.Inference.SamplesRefused+s.Inference.SamplesDone {
 		s = b.trigger.Stats()
 	}
-	if s.Update.Samples == 0 || s.Update.Labelled != 0 || s.Update.Samples > s.Inference.Sampled {
-		t.Errorf("%+v of %d samples", s.Update, s.Inference.Sampled)
+	if u := b.trigger.updater.snapshot(); u.Samples == 0 || u.Labelled != 0 || u.Samples != s.Inference.SamplesDone {
+		t.Errorf("%+v of %d samples", u, s.Inference.SamplesDone)
 	}
 }
 
