@@ -58,7 +58,7 @@ func (o *devOptions) settings(directory string) (*server.Settings, error) {
 	key := server.NewKey()
 	from.Set = append([]string{
 		"log.format=text", "log.level=warn", "store.kind=embedded", "store.directory=" + directory, "store.durability=" + durability,
-		"auth.key=" + key, "gateway.resume_time=15s", "gateway.max_per_address=0", "listen=" + o.listen, "region.id=dev",
+		"auth.key=" + key, "region.roles=gateway,owner,annotate", "gateway.resume_time=15s", "gateway.max_per_address=0", "listen=" + o.listen, "region.id=dev",
 	}, from.Set...)
 	return server.Load(from)
 }

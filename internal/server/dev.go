@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/starling-vr/starling/gateway/auth"
+	"github.com/starling-vr/starling/workloads/annotate/service"
 )
 
 // DevScopes is what tokens of `starling dev` allow.
-var DevScopes = []string{"spawn:any", "place:create"}
+var DevScopes = []string{"spawn:any", "place:create", service.SubscribeScope}
 
 // DevInfo is what the page of `starling dev` is told of the world.
 type DevInfo struct {

@@ -29,6 +29,7 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	if s.gateway != nil {
 		mux.Handle("GET "+Endpoint, s.gateway.Handler())
 	}
+	s.annotateRoutes(mux)
 	if routes != nil {
 		routes(mux)
 	}
@@ -41,6 +42,12 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	}
 	s.http = newHTTP(mux, s.log)
 	s.http.TLSConfig = certificate
+	if s.annotate != nil { // gRPC without TLS
+		s.http.Protocols = new(http.Protocols)
+		s.http.Protocols.SetHTTP1(true)
+		s.http.Protocols.SetHTTP2(true)
+		s.http.Protocols.SetUnencryptedHTTP2(true)
+	}
 	s.serve(s.http, s.listener)
 	if s.settings.DebugListen == "" {
 		return nil

@@ -19,12 +19,12 @@ import (
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/version"
 	"github.com/starling-vr/starling/invoke"
-	invokemetrics "github.com/starling-vr/starling/invoke/metrics"
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/pubsub/direct"
 	redisbus "github.com/starling-vr/starling/pubsub/redis"
 	"github.com/starling-vr/starling/regions"
 	"github.com/starling-vr/starling/regions/directory"
+	"github.com/starling-vr/starling/workloads/annotate/service"
 )
 
 // Options are what a process gets besides its settings.
@@ -37,23 +37,26 @@ type Options struct {
 
 // Server is a running process.
 type Server struct {
-	settings   Settings
-	log        *slog.Logger
-	metrics    *prometheus.Registry
-	stores     stores
-	scheduler  *invoke.Scheduler
-	broker     *direct.Broker
-	redisBus   *redisbus.Bus
-	host       *actions.Host
-	gateway    *gateway.Gateway
-	node       *regions.Node
-	http       *http.Server
-	debug      *http.Server
-	listener   net.Listener
-	ready      atomic.Bool
-	degraded   atomic.Bool // the store of the region does not answer
-	cancel     context.CancelFunc
-	recovering struct {
+	settings    Settings
+	log         *slog.Logger
+	metrics     *prometheus.Registry
+	stores      stores
+	scheduler   *invoke.Scheduler
+	broker      *direct.Broker
+	redisBus    *redisbus.Bus
+	host        *actions.Host
+	gateway     *gateway.Gateway
+	verifier    auth.Verifier
+	annotate    *service.Service
+	annotations *service.RedisStore
+	node        *regions.Node
+	http        *http.Server
+	debug       *http.Server
+	listener    net.Listener
+	ready       atomic.Bool
+	degraded    atomic.Bool // the store of the region does not answer
+	cancel      context.CancelFunc
+	recovering  struct {
 		sync.Mutex
 		wanted atomic.Bool
 	}
@@ -115,6 +118,12 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 			return err
 		}
 	}
+	if s.settings.has(directory.RoleAnnotate) {
+		if err := s.startAnnotate(ctx, inside); err != nil {
+			return err
+		}
+		parts.Functions = s.scheduler.Accounts
+	}
 	if err := s.listen(o.Routes); err != nil {
 		return err
 	}
@@ -130,8 +139,7 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 }
 
 func (s *Server) startOwner(inside context.Context, registry *actions.Registry, parts *regions.Parts) error {
-	s.scheduler = invoke.New(s.settings.scheduler())
-	if err := s.metrics.Register(invokemetrics.New(s.scheduler)); err != nil {
+	if err := s.startScheduler(); err != nil {
 		return err
 	}
 	s.broker = direct.New()
@@ -176,7 +184,7 @@ func (s *Server) recoverSoon(inside context.Context) {
 }
 
 func (s *Server) startGateway(inside context.Context, parts *regions.Parts) error {
-	verifier, err := auth.New(inside, s.settings.Auth)
+	err := s.startVerifier(inside)
 	if err != nil {
 		return err
 	}
@@ -188,7 +196,7 @@ func (s *Server) startGateway(inside context.Context, parts *regions.Parts) erro
 		bus = s.redisBus
 	}
 	s.gateway, err = gateway.New(config, gateway.Deps{
-		Router: s.node.Router(), Bus: bus, Auth: verifier, Log: s.log, Registerer: s.metrics,
+		Router: s.node.Router(), Bus: bus, Auth: s.verifier, Log: s.log, Registerer: s.metrics,
 		Shards: s.settings.World.shards(), Version: version.String(),
 	})
 	if err != nil {
@@ -229,6 +237,9 @@ func (s *Server) Stop() error {
 	s.ready.Store(false)
 	began := time.Now()
 	var drained error
+	if s.annotate != nil {
+		s.annotate.Close()
+	}
 	if s.gateway != nil {
 		edge, cancel := context.WithTimeout(ctx, s.settings.StopTime*2/3)
 		drained = s.drainGateway(edge)
@@ -262,6 +273,7 @@ func (s *Server) drainGateway(ctx context.Context) error {
 
 // halt ends what runs, at once.
 func (s *Server) halt() {
+	s.haltAnnotate()
 	if s.http != nil {
 		_ = s.http.Close()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/regions"
 	"github.com/starling-vr/starling/regions/directory"
+	"github.com/starling-vr/starling/workloads/annotate/service"
 	"github.com/starling-vr/starling/world"
 )
 
@@ -35,6 +36,8 @@ type Settings struct {
 	Auth    auth.Config    `toml:"auth" doc:"Which tokens are good. Set exactly one of key, key_set_url and key_set_file."`
 	Gateway gateway.Config `toml:"gateway" doc:"The edge, for role gateway."`
 	Owner   Owner          `toml:"owner" doc:"The shards, for role owner."`
+
+	Annotate service.Config `toml:"annotate" doc:"Annotation of documents, for role annotate."`
 
 	Functions map[string]Function `toml:"functions" doc:"Contracts of functions, for role owner: what is not set here stays as docs/reference/functions.md says, or as the game registered it. What a machine cannot hold refuses to start, with the arithmetic. Names with dots are quoted; in the environment they are in upper case."`
 
@@ -114,12 +117,20 @@ func (s *Settings) Check() error {
 	case s.Bus.Kind == "redis" && s.Store.Kind != "redis":
 		add(errors.New("bus.kind redis needs store.kind redis"))
 	}
+	if s.has(directory.RoleAnnotate) {
+		add(s.Annotate.Check())
+		if s.Annotate.Keep > 0 && s.Store.Kind != "redis" {
+			add(errors.New("annotate.keep needs store.kind redis"))
+		}
+	}
 	if s.has(directory.RoleGateway) {
 		edge := s.Gateway
 		if edge.Node == "" {
 			edge.Node = "checked"
 		}
 		add(edge.Validate())
+	}
+	if s.has(directory.RoleGateway) || s.has(directory.RoleAnnotate) {
 		set := 0
 		for _, source := range []string{s.Auth.Key, s.Auth.KeySetURL, s.Auth.KeySetFile} {
 			if source != "" {

@@ -22,15 +22,17 @@ const (
 	RoleGateway Role = "gateway"
 	// RoleOwner: runs shards.
 	RoleOwner Role = "owner"
+	// RoleAnnotate: annotates documents.
+	RoleAnnotate Role = "annotate"
 )
 
 // ParseRole reads a role.
 func ParseRole(text string) (Role, error) {
 	switch r := Role(text); r {
-	case RoleGateway, RoleOwner:
+	case RoleGateway, RoleOwner, RoleAnnotate:
 		return r, nil
 	}
-	return "", fmt.Errorf("role %q: want gateway or owner", text)
+	return "", fmt.Errorf("role %q: want gateway, owner or annotate", text)
 }
 
 // Load is what a process says of its own load.

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	annotatev1 "github.com/starling-vr/starling/api/annotate/v1"
+	"github.com/starling-vr/starling/gateway/auth"
+	"github.com/starling-vr/starling/internal/config"
+)
+
+// TestAnnotateRole: a process with the role alone annotates over HTTP and gRPC, on one
+// listener, for who has a token.
+func TestAnnotateRole(t *testing.T) {
+	key := NewKey()
+	settings, err := Load(config.Sources{Set: []string{
+		"listen=127.0.0.1:0", "store.kind=memory", "auth.key=" + key, "region.roles=annotate", "log.level=error",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := settings.Log.Logger(io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Start(t.Context(), settings, Options{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	token, err := auth.Mint([]byte(key), "ada", nil, time.Hour, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		token  string
+		status int
+	}{{token, 200}, {"bad", 401}} {
+		q, _ := http.NewRequest("POST", "http://"+s.Address()+"/v1/annotate?workflow=analysis", strings.NewReader("Maria Lopez went to Paris."))
+		q.Header.Set("Content-Type", "text/plain")
+		q.Header.Set("Authorization", "Bearer "+c.token)
+		r, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != c.status || c.status == 200 && !strings.Contains(string(body), `"code":"en"`) {
+			t.Errorf("%d %s", r.StatusCode, body)
+		}
+	}
+	conn, err := grpc.NewClient("passthrough:///"+s.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := annotatev1.NewAnnotationClient(conn)
+	request := &annotatev1.AnnotateRequest{Text: []byte("Maria Lopez went to Paris."), Workflow: "analysis"}
+	if _, err := client.Annotate(t.Context(), request); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("without a token: %v", err)
+	}
+	answer, err := client.Annotate(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token), request)
+	if err != nil || answer.GetLanguage() != "en" {
+		t.Errorf("%v %v", answer, err)
+	}
+}
