@@ -31,7 +31,7 @@ generate: ## renew generated code (needs protobuf-compiler and node)
 	./clients/js/generate.sh
 
 reference: ## renew the generated pages of docs/reference
-	go generate ./cmd/starling ./loadtest/report ./loadtest/annotate
+	go generate ./cmd/starling ./loadtest/report ./loadtest/trigger ./loadtest/annotate
 
 web: ## rebuild the page of `starling dev` (needs node)
 	./web/build.sh
