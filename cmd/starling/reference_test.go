@@ -128,7 +128,7 @@ type metric struct {
 func metrics(t *testing.T) []metric {
 	t.Helper()
 	settings, err := server.Load(config.Sources{Set: []string{
-		"listen=127.0.0.1:0", "auth.key=" + testKey, "gateway.drain_time=100ms", "bus.kind=redis",
+		"listen=127.0.0.1:0", "auth.key=" + testKey, "gateway.drain_time=100ms", "bus.kind=redis", "region.roles=gateway,owner,annotate", "annotate.keep=1000",
 		"store.redis.addresses=" + redistest.Start(t, redisproc.Options{}).Address(),
 	}})
 	if err != nil {
