@@ -228,7 +228,7 @@ func (o *annotateOptions) target(ctx context.Context, s *annotate.Spec) (annotat
 	tokens := crowdOptions{tokenKey: o.tokenKey, tokenFile: o.tokenFile}
 	if o.self {
 		server, err := target.Start(ctx, target.Options{
-			Store: "memory", Durability: "memory", Set: append([]string{"annotate.enabled=true"}, o.set...), Log: s.Log,
+			Store: "memory", Durability: "memory", Set: append([]string{"region.roles=annotate"}, o.set...), Log: s.Log,
 		})
 		if err != nil {
 			return nil, nil, err

@@ -58,9 +58,7 @@ type shard struct {
 type entry struct {
 	id          uint64
 	documents   uint32
-	unsaved     uint32 // of documents, those that no store knows of
 	kind        document.EntityKind
-	named       bool // a store has the name
 	recent      bool // mentioned since the hand passed
 	size        uint8
 	first, last uint32 // seconds since 1970
@@ -171,7 +169,6 @@ func (b *Base) see(id uint64, kind document.EntityKind, name []byte, now uint32)
 	e := &s.entries[at]
 	before = e.documents
 	e.documents++
-	e.unsaved++
 	e.last, e.recent = now, ok
 	s.mu.Unlock()
 	return before
