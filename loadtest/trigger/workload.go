@@ -129,7 +129,7 @@ func (w *workload) setThresholds(arenas []*stream.Arena, share float64) {
 		}
 		slices.Sort(scores)
 		wanted := int(math.Ceil(share * float64(len(scores))))
-		if n.Threshold = math.MaxInt32; wanted > 0 {
+		if n.Threshold = network.MostThreshold; wanted > 0 {
 			n.Threshold = scores[len(scores)-wanted] - 1 // what is above is selected
 		}
 	}
