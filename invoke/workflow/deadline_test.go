@@ -155,6 +155,62 @@ func TestWhatIsTakenIsInTime(t *testing.T) {
 	})
 }
 
+// What a caller reserves for the answer's way is left when the last step ends, however
+// many documents come.
+func TestReserveIsLeftAtTheEnd(t *testing.T) {
+	inBubble(t, func(t *rapid.T, c *crowd, e *workflow.Engine[page]) {
+		if err := e.Register(takes("work", time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		w, err := e.Deploy(graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Queue: 10000, Steps: steps("work")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reserve := time.Duration(rapid.IntRange(0, 60).Draw(t, "reserve")) * time.Millisecond
+		ended, worst := make(chan *run, 10000), time.Duration(0)
+		taken := 0
+		for range rapid.IntRange(1, 400).Draw(t, "documents") {
+			size := rapid.IntRange(1, 10).Draw(t, "size")
+			if w.Submit(&run{Document: &page{}, Size: size, Reserve: reserve, Done: func(r *run) { ended <- r }}) == nil {
+				taken++
+			}
+		}
+		for range taken {
+			r := <-ended
+			if r.Err() == nil {
+				worst = max(worst, r.Ended().Sub(r.Arrived))
+			}
+			if r.Overrun() != 0 {
+				t.Errorf("overran by %v", r.Overrun())
+			}
+		}
+		if taken == 0 || worst > 100*time.Millisecond-reserve {
+			t.Errorf("%d taken, the last ended after %v with %v reserved", taken, worst, reserve)
+		}
+	})
+}
+
+// A hard document whose last step ends behind the deadline is refused after all.
+func TestLateAfterAllIsRefused(t *testing.T) {
+	inBubble(t, func(t *rapid.T, c *crowd, e *workflow.Engine[page]) {
+		stalls := takes("stalls", 200*time.Millisecond)
+		stalls.RunTime = time.Millisecond // it says
+		if err := e.Register(stalls); err != nil {
+			t.Fatal(err)
+		}
+		w, err := e.Deploy(graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Steps: steps("stalls")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.submit(t, w, 1)
+		r := <-c.done
+		var refusal *workflow.Refusal
+		if !errors.As(r.Err(), &refusal) || refusal.Reason != workflow.TooLate || !r.Late() || r.Overrun() < 190*time.Millisecond {
+			t.Errorf("error %v, overrun %v", r.Err(), r.Overrun())
+		}
+	})
+}
+
 func TestTooLargeForItsDeadline(t *testing.T) {
 	e := engine(t, takes("slow", time.Millisecond))
 	w := deploy(t, e, graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Steps: steps("slow")})

@@ -49,7 +49,7 @@ func (w *Workflow[D]) fuse(run *Run[D], from, to int, now invoke.Instant) (invok
 			w.without(run, i)
 			continue
 		}
-		if now > run.Deadline && w.graph.Hard && run.err == nil {
+		if now > run.ticket.due && w.graph.Hard && run.err == nil {
 			run.err = w.tooLate(now, run)
 		}
 		if run.err != nil {
@@ -192,7 +192,7 @@ func (w *Workflow[D]) sheds(run *Run[D], i int, now invoke.Instant) bool {
 			left += w.lines[j].chance() * w.lines[j].at(t.size)
 		}
 	}
-	return now.Add(time.Duration(left*e.policy.pace)+w.flow.margin(e.policy.margin)) > run.Deadline
+	return now.Add(time.Duration(left*e.policy.pace)+w.flow.margin(e.policy.margin)) > t.due
 }
 
 func (w *Workflow[D]) tooLate(now invoke.Instant, run *Run[D]) *Refusal {
@@ -205,6 +205,9 @@ func (w *Workflow[D]) tooLate(now invoke.Instant, run *Run[D]) *Refusal {
 // finish books the run and gives it back to its caller.
 func (w *Workflow[D]) finish(run *Run[D], now invoke.Instant) {
 	run.ended = now
+	if w.graph.Hard && run.onWorker && run.err == nil && now > run.Deadline {
+		run.err = w.tooLate(now, run) // nobody wants it
+	}
 	e := w.engine
 	e.mu.Lock()
 	e.policy.finish(&run.ticket)

@@ -66,6 +66,7 @@ type ticket struct {
 	arrived    invoke.Instant
 	submitted  invoke.Instant
 	predicted  time.Duration // of waiting, in the undisturbed case
+	expected   time.Duration // from start to end
 	slot       int
 }
 
@@ -224,7 +225,7 @@ func (p *policy) start(now invoke.Instant, t *ticket) Reason {
 // resume notes that a worker is at the document, at such a cost.
 func (p *policy) resume(now invoke.Instant, t *ticket, c cost) {
 	p.withdraw(t)
-	t.slot = -1
+	t.slot, t.expected = -1, time.Duration(c.at(t.size))
 	for i := range p.running {
 		if p.running[i] == 0 {
 			p.running[i] = int64(now) + c.at(t.size)

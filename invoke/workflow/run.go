@@ -26,6 +26,10 @@ type Run[D any] struct {
 	// Deadline is when the result is due. Submit replaces 0 by Arrived plus the
 	// workflow's deadline.
 	Deadline invoke.Instant
+	// Reserve is how much of the time until Deadline is kept for what the caller has to do
+	// afterwards, such as sending the answer: a hard document is only taken, begun and gone
+	// on with if it ends so much before Deadline. It is late behind Deadline all the same.
+	Reserve time.Duration
 	// Payload is the caller's; the engine never looks at it.
 	Payload any
 	// Done is called once, when the document is through, has failed or was refused
@@ -101,6 +105,12 @@ func (r *Run[D]) Started() invoke.Instant { return r.started }
 
 // Ended is when the last step ended, or the document was refused.
 func (r *Run[D]) Ended() invoke.Instant { return r.ended }
+
+// Overrun is how much longer the steps took than was expected when they began, waiting
+// for a processor included; 0 if they were faster.
+func (r *Run[D]) Overrun() time.Duration {
+	return max(r.ended.Sub(r.started)-r.ticket.expected, 0)
+}
 
 // Outcome says what became of step i, by its place in Workflow.Steps.
 func (r *Run[D]) Outcome(i int) Outcome { return r.results[i].outcome }

@@ -87,7 +87,7 @@ func (w *Workflow[D]) prepare(run *Run[D], i int, now invoke.Instant) {
 	part.Arrived, part.Deadline, part.Sender, part.Payload = run.Arrived, run.Deadline, run.Sender, run.Payload
 	part.parent, part.ran = run, run.ran
 	t := &part.ticket
-	t.flow, t.due, t.arrived, t.submitted, t.size, t.slot = &w.flow, run.Deadline, run.Arrived, now, max(part.Size, 1), -1
+	t.flow, t.due, t.arrived, t.submitted, t.size, t.slot = &w.flow, run.ticket.due, run.Arrived, now, max(part.Size, 1), -1
 	t.guaranteed = run.ticket.guaranteed
 	w.engine.policy.join(now, t)
 }

@@ -19,7 +19,7 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 		run.Deadline = run.Arrived.Add(w.graph.Deadline)
 	}
 	t := &run.ticket
-	t.flow, t.due, t.arrived, t.size = &w.flow, run.Deadline, run.Arrived, max(run.Size, 1)
+	t.flow, t.due, t.arrived, t.size = &w.flow, run.Deadline.Add(-run.Reserve), run.Arrived, max(run.Size, 1)
 	e.mu.Lock()
 	w.tally.submitted++
 	if reason, took := e.policy.arrive(now, t); reason != 0 {

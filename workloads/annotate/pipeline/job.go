@@ -59,7 +59,7 @@ func (j *Job) Clear() {
 	j.Reset()
 	j.From, j.Detect, j.topics, j.start = "", false, nil, 0
 	j.Run.Document, j.Run.Done, j.Run.Payload = nil, nil, nil
-	j.Run.Arrived, j.Run.Deadline, j.Run.Sender = 0, 0, 0
+	j.Run.Arrived, j.Run.Deadline, j.Run.Reserve, j.Run.Sender = 0, 0, 0, 0
 }
 
 // Storage is the number of bytes that the job holds.

@@ -32,6 +32,8 @@ type Service struct {
 	metrics     *metrics
 	subscribers subscribers
 	tokens      tokenCache
+	way         way
+	yielded     atomic.Int64 // when a worker last let others run, an invoke.Instant
 	requests    sync.Pool
 	streams     atomic.Int64
 	seed        maphash.Seed
@@ -212,6 +214,9 @@ func (r *request) submit(sender uint64) *Problem {
 		return problem("closed", "the server is stopping")
 	}
 	r.job.Run.Sender = sender
+	if r.flow.Hard {
+		r.job.Run.Reserve = r.service.way.reserve(time.Duration(r.flow.Deadline))
+	}
 	r.job.Run.Payload = r
 	r.job.Run.Done = finished
 	r.flow.metrics.bytes.Add(float64(len(r.job.Source)))

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
+
+	"github.com/starling-vr/starling/invoke"
 )
 
 // Bounds of a stream.
@@ -31,6 +34,8 @@ type stream struct {
 	mu       sync.Mutex
 	changed  sync.Cond
 	unsent   []byte
+	since    invoke.Instant // when the first of unsent ended, 0 if none did
+	overrun  time.Duration  // the longest of unsent
 	inFlight int
 	ended    bool // nothing more comes
 	broken   bool // the client is gone
@@ -64,7 +69,7 @@ func (s *Service) streamHTTP(w http.ResponseWriter, q *http.Request, who Identit
 	st.changed.L = &st.mu
 	var writer sync.WaitGroup
 	writer.Go(func() { st.write(w, control) })
-	if p := st.read(bufio.NewReaderSize(q.Body, readBuffer)); p != nil {
+	if p := st.read(q.Body); p != nil {
 		st.answer(appendRefusal(nil, "", "", p.line, &p.Problem))
 	} else if !who.Expires.IsZero() && !time.Now().Before(who.Expires) {
 		st.answer(appendRefusal(nil, "", "", 0, problem("unauthorized", "the token has expired")))
@@ -86,7 +91,9 @@ type lineProblem struct {
 }
 
 // read takes documents until the stream ends.
-func (st *stream) read(body *bufio.Reader) *lineProblem {
+func (st *stream) read(from io.Reader) *lineProblem {
+	came := &arrivals{body: from, now: st.service.deps.Scheduler.Now}
+	body := bufio.NewReaderSize(came, readBuffer)
 	most := lineLimit(st.service.config.MaxDocument)
 	for line := 1; ; line++ {
 		if !st.admit() {
@@ -94,6 +101,7 @@ func (st *stream) read(body *bufio.Reader) *lineProblem {
 		}
 		r := st.service.newRequest()
 		r.line, r.include, r.stream, r.end = line, st.include, st, streamed
+		came.begin(body.Buffered() > 0)
 		room, err := readLine(body, r.job.Room[:0], most)
 		r.job.Room = room
 		if errors.Is(err, errTooLong) {
@@ -102,6 +110,7 @@ func (st *stream) read(body *bufio.Reader) *lineProblem {
 			return &lineProblem{*tooManyBytes(st.service.config.MaxDocument), line}
 		}
 		if len(room) > 0 {
+			r.job.Run.Arrived = came.first
 			st.take(r, room)
 		} else {
 			r.release()
@@ -178,12 +187,31 @@ func streamed(r *request, p *Problem) {
 	st := r.stream
 	r.encode(p)
 	st.mu.Lock()
+	if st.since == 0 {
+		st.since = r.job.Run.Ended()
+	}
+	st.overrun = max(st.overrun, r.job.Run.Overrun())
 	st.unsent = append(st.unsent, r.answer...)
 	st.inFlight--
 	st.changed.Broadcast()
 	st.mu.Unlock()
 	r.publish(p)
+	s := r.service
 	r.release()
+	s.yield()
+}
+
+// yieldEvery is how long workers go on before those that read and write may run: Go's own
+// scheduler makes way after 10 ms.
+const yieldEvery = time.Millisecond
+
+// yield lets others run if none of the workers has done so for a while.
+func (s *Service) yield() {
+	now := s.deps.Scheduler.Now()
+	last := s.yielded.Load()
+	if now.Sub(invoke.Instant(last)) >= yieldEvery && s.yielded.CompareAndSwap(last, int64(now)) {
+		runtime.Gosched()
+	}
 }
 
 // answer sends a line.
@@ -207,6 +235,8 @@ func (st *stream) write(w io.Writer, control *http.ResponseController) {
 			return
 		}
 		sending, st.unsent = st.unsent, sending[:0]
+		since, overrun := st.since, st.overrun
+		st.since, st.overrun = 0, 0
 		st.changed.Broadcast()
 		broken := st.broken
 		st.mu.Unlock()
@@ -215,6 +245,9 @@ func (st *stream) write(w io.Writer, control *http.ResponseController) {
 			_ = control.SetWriteDeadline(time.Now().Add(writeTime))
 			if _, err = w.Write(sending); err == nil {
 				err = control.Flush()
+			}
+			if since != 0 && err == nil {
+				st.service.way.took(overrun + st.service.deps.Scheduler.Now().Sub(since))
 			}
 		}
 		st.mu.Lock()
