@@ -5,11 +5,11 @@ package embedding
 import (
 	"fmt"
 	"math"
-	"sync"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/model/rows"
 	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
+	"github.com/starling-vr/starling/workloads/annotate/model/workspace"
 )
 
 // Dimensions is the number of dimensions of a vector.
@@ -25,7 +25,7 @@ type Vectors struct {
 	values     []int8
 	table      rows.Table
 	count      uint32
-	scratch    sync.Pool
+	scratch    workspace.Pool[scratch]
 }
 
 type scratch struct {
@@ -44,14 +44,14 @@ func New(v *vocabulary.Vocabulary, values []int8) (*Vectors, error) {
 		return nil, fmt.Errorf("embedding: %d values are not a power of two of rows of %d", len(values), Dimensions)
 	}
 	e := &Vectors{vocabulary: v, values: values, table: table, count: uint32(len(values) / Dimensions)}
-	e.scratch.New = func() any { return &scratch{picked: make([]uint32, 0, rows.Most)} }
+	e.scratch = workspace.New(func() *scratch { return &scratch{picked: make([]uint32, 0, rows.Most)} })
 	return e, nil
 }
 
 // Embed writes Embedding. It is empty if no word of the document has a vector. The
 // vocabulary must have been assigned.
 func (e *Vectors) Embed(d *document.Document) {
-	s := e.scratch.Get().(*scratch)
+	s := e.scratch.Get()
 	e.sum(d, s)
 	d.Embedding = appendUnit(d.Embedding[:0], &s.sum)
 	e.scratch.Put(s)

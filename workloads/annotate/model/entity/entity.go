@@ -6,11 +6,11 @@ package entity
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/model/rows"
 	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
+	"github.com/starling-vr/starling/workloads/annotate/model/workspace"
 )
 
 // Weights are what a Recognizer is made of.
@@ -32,7 +32,7 @@ type Recognizer struct {
 	vocabulary *vocabulary.Vocabulary
 	table      rows.Table
 	chain      rows.Chain16
-	scratch    sync.Pool
+	scratch    workspace.Pool[scratch]
 }
 
 type scratch struct {
@@ -57,17 +57,25 @@ func New(v *vocabulary.Vocabulary, w Weights) (*Recognizer, error) {
 			}
 		}
 	}
-	r.scratch.New = func() any { return &scratch{picked: [2][]uint32{make([]uint32, 0, most), make([]uint32, 0, most)}} }
+	r.scratch = workspace.New(func() *scratch {
+		return &scratch{picked: [2][]uint32{make([]uint32, 0, most), make([]uint32, 0, most)}}
+	})
 	return r, nil
 }
 
 // Recognize writes Token.Entity of every token and Entities. The vocabulary must have
 // been assigned, and the tokens tagged.
 func (r *Recognizer) Recognize(d *document.Document) {
-	s := r.scratch.Get().(*scratch)
 	d.Entities = d.Entities[:0]
-	for i := range d.Sentences {
-		r.sentence(d, d.Sentences[i], s)
+	r.RecognizeSentences(d, d.Sentences)
+}
+
+// RecognizeSentences does so for some sentences of the document, and appends what it
+// finds to Entities.
+func (r *Recognizer) RecognizeSentences(d *document.Document, sentences []document.Sentence) {
+	s := r.scratch.Get()
+	for i := range sentences {
+		r.sentence(d, sentences[i], s)
 	}
 	r.scratch.Put(s)
 }

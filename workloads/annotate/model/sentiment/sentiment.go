@@ -7,9 +7,9 @@ package sentiment
 import (
 	"fmt"
 	"math"
-	"sync"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
+	"github.com/starling-vr/starling/workloads/annotate/model/workspace"
 )
 
 // Weights are what a Classifier is made of.
@@ -26,7 +26,7 @@ type Weights struct {
 // goroutines at a time.
 type Classifier struct {
 	weights Weights
-	scratch sync.Pool
+	scratch workspace.Pool[scratch]
 }
 
 // scratch has a bit for each feature that was seen, all zero between texts.
@@ -42,7 +42,7 @@ func New(w Weights) (*Classifier, error) {
 		return nil, fmt.Errorf("sentiment: %d weights, bias %v and scale %v do not make a model", n, w.Bias, w.Scale)
 	}
 	c := &Classifier{weights: w}
-	c.scratch.New = func() any { return &scratch{seen: make([]uint64, n/64)} }
+	c.scratch = workspace.New(func() *scratch { return &scratch{seen: make([]uint64, n/64)} })
 	return c, nil
 }
 
@@ -50,7 +50,7 @@ func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(floa
 
 // Classify writes Sentiment. A text without words is not judged.
 func (c *Classifier) Classify(d *document.Document) {
-	s := c.scratch.Get().(*scratch)
+	s := c.scratch.Get()
 	d.Sentiment = c.judge(d, s)
 	c.scratch.Put(s)
 }

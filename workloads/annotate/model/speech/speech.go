@@ -6,18 +6,18 @@ package speech
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/model/rows"
 	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
+	"github.com/starling-vr/starling/workloads/annotate/model/workspace"
 )
 
 // Tagger tags. It may be used by many goroutines at a time.
 type Tagger struct {
 	vocabulary *vocabulary.Vocabulary
 	table      rows.Table
-	scratch    sync.Pool
+	scratch    workspace.Pool[scratch]
 }
 
 type scratch struct {
@@ -34,16 +34,21 @@ func New(v *vocabulary.Vocabulary, weights []int8) (*Tagger, error) {
 		return nil, fmt.Errorf("speech: %d weights are not a power of two of rows of %d", len(weights), rows.Width64)
 	}
 	t := &Tagger{vocabulary: v, table: table}
-	t.scratch.New = func() any { return &scratch{picked: [2][]uint32{make([]uint32, 0, most), make([]uint32, 0, most)}} }
+	t.scratch = workspace.New(func() *scratch {
+		return &scratch{picked: [2][]uint32{make([]uint32, 0, most), make([]uint32, 0, most)}}
+	})
 	return t, nil
 }
 
 // Tag writes Token.Tag of every token of every sentence. The vocabulary must have
 // been assigned.
-func (t *Tagger) Tag(d *document.Document) {
-	s := t.scratch.Get().(*scratch)
-	for i := range d.Sentences {
-		t.tagSentence(d, d.Sentences[i], s)
+func (t *Tagger) Tag(d *document.Document) { t.TagSentences(d, d.Sentences) }
+
+// TagSentences does so for some sentences of the document.
+func (t *Tagger) TagSentences(d *document.Document, sentences []document.Sentence) {
+	s := t.scratch.Get()
+	for i := range sentences {
+		t.tagSentence(d, sentences[i], s)
 	}
 	t.scratch.Put(s)
 }
