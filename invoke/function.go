@@ -103,8 +103,14 @@ func (f *Function) chargeOverrun(ran time.Duration) {
 }
 
 // classify decides whether the function's runs are long. A declared run time is
-// believed unless the mean contradicts it. It says whether the answer changed.
+// believed unless the mean contradicts it. A workflow runs as long as the documents
+// that it is sent are large, so where long runs have workers of their own all of its
+// runs belong there. It says whether the answer changed.
 func (f *Function) classify() (changed bool) {
+	if f.spec.As == Workflow && f.policy.config.LongWorkers > 0 {
+		changed, f.long = !f.long, true
+		return changed
+	}
 	typical := f.estimate.p99
 	if declared := f.spec.Contract.RunTime; declared > 0 {
 		typical = max(declared, f.estimate.mean)

@@ -18,14 +18,14 @@ type Scheduler struct {
 	policy *Policy
 	idle   []*worker // parked, the last parked first
 	waking int       // woken, have not yet taken anything
-	long   struct {  // the same of the workers for long runs
-		idle   []*worker
-		waking int
-	}
 	// surplus is how many workers have to end, because those that they replaced are back.
 	surplus int
-	closed  bool
-	sweep   sweeper
+	long    struct { // the same of the workers for long runs
+		idle            []*worker
+		waking, surplus int
+	}
+	closed bool
+	sweep  sweeper
 }
 
 // New starts a scheduler. Close ends it.

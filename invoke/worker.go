@@ -23,8 +23,8 @@ func (w *worker) work() {
 	now := s.clock()
 	s.mu.Lock()
 	for {
-		if s.surplus > 0 {
-			s.surplus--
+		if surplus := w.surplus(); *surplus > 0 {
+			*surplus--
 			next := s.toWake()
 			s.mu.Unlock()
 			if next != nil {
@@ -62,14 +62,22 @@ func (s *Scheduler) Replace(f *Function) (restore func()) {
 	defer s.mu.Unlock()
 	long := f.long
 	s.policy.replaced(long, 1)
-	w := &worker{scheduler: s, wake: make(chan struct{}, 1), slice: s.policy.config.Slice}
+	w := &worker{scheduler: s, wake: make(chan struct{}, 1), slice: s.policy.config.Slice, long: long && s.policy.config.LongWorkers > 0}
 	s.workers.Go(w.work)
 	return func() {
 		s.mu.Lock()
 		s.policy.replaced(long, -1)
-		s.surplus++
+		*w.surplus()++
 		s.mu.Unlock()
 	}
+}
+
+// surplus counts the workers of w's kind that have to end; with the lock held.
+func (w *worker) surplus() *int {
+	if w.long {
+		return &w.scheduler.long.surplus
+	}
+	return &w.scheduler.surplus
 }
 
 // replaced notes that n more runs hold a worker that was replaced.

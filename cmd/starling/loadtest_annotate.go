@@ -275,7 +275,7 @@ func (o *annotateOptions) local(s *annotate.Spec, workers int) (annotate.Target,
 		if err != nil {
 			return nil, nil, err
 		}
-		if definitions, err = pipeline.ParseDefinitions(text); err != nil {
+		if definitions, err = pipeline.ParseDefinitions(o.workflows, text); err != nil {
 			return nil, nil, err
 		}
 	}

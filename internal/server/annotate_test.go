@@ -78,3 +78,33 @@ func TestAnnotateRole(t *testing.T) {
 		t.Errorf("%v %v", answer, err)
 	}
 }
+
+// TestWorkersOfRoles: annotation has workers of its own beside actions, and all alone.
+func TestWorkersOfRoles(t *testing.T) {
+	for _, c := range []struct {
+		roles       string
+		short, long int
+	}{
+		{"owner,gateway", 0, 0}, {"owner,gateway,annotate", 0, 3}, {"gateway,annotate", -1, 0}, {"annotate", -1, 0},
+	} {
+		settings, err := Load(config.Sources{Set: []string{"region.roles=" + c.roles, "owner.workers=3"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := settings.scheduler(); got.Workers != 3 || got.ShortWorkers != c.short || got.LongWorkers != c.long {
+			t.Errorf("%s: %+v", c.roles, got)
+		}
+	}
+}
+
+func TestNiceIsForAProcessOfItsOwn(t *testing.T) {
+	for roles, want := range map[string]bool{"annotate": true, "gateway,annotate": false} {
+		settings, err := Load(config.Sources{Set: []string{"region.roles=" + roles, "annotate.nice=5", "store.kind=memory", "auth.key=" + NewKey()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := settings.Check(); (err == nil) != want {
+			t.Errorf("%s: %v", roles, err)
+		}
+	}
+}

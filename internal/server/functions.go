@@ -45,12 +45,21 @@ func set[T any](field, value *T) {
 	}
 }
 
+// scheduler gives annotation, whose runs take as long as its documents are large,
+// workers of its own beside those of the actions; alone it has all workers.
 func (s *Settings) scheduler() invoke.Config {
 	workers := s.Owner.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return invoke.Config{Workers: workers}
+	c := invoke.Config{Workers: workers}
+	switch owner, annotate := s.has(directory.RoleOwner), s.has(directory.RoleAnnotate); {
+	case owner && annotate:
+		c.LongWorkers = workers
+	case annotate:
+		c.ShortWorkers = -1
+	}
+	return c
 }
 
 // contract gives a registry the contracts that the settings want, and says which

@@ -91,6 +91,11 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 		s.log.Debug("the runtime's monitor thread stays as it is", "error", err)
 	}
 	var err error
+	if nice := s.settings.Annotate.Nice; nice > 0 && s.settings.has(directory.RoleAnnotate) {
+		if err := beNice(nice); err != nil {
+			return fmt.Errorf("annotate.nice %d: %w", nice, err)
+		}
+	}
 	if s.stores, err = openStores(ctx, s.settings.Store, s.log); err != nil {
 		return err
 	}

@@ -122,6 +122,9 @@ func (s *Settings) Check() error {
 		if s.Annotate.Keep > 0 && s.Store.Kind != "redis" {
 			add(errors.New("annotate.keep needs store.kind redis"))
 		}
+		if s.Annotate.Nice > 0 && len(s.Region.Roles) > 1 {
+			add(errors.New("annotate.nice needs a process of its own: set region.roles to annotate alone, or leave nice out"))
+		}
 	}
 	if s.has(directory.RoleGateway) {
 		edge := s.Gateway

@@ -72,8 +72,8 @@ func (e *Engine[D]) Register(functions ...Function[D]) error {
 			problem = "has no Run"
 		case e.functions[f.Name] != nil:
 			problem = "is registered already"
-		case f.RunTime < 0 || f.Bound < 0 || f.Memory < 0:
-			problem = "RunTime, Bound or Memory is negative"
+		case f.RunTime < 0 || f.Bound < 0 || f.Memory < 0 || f.Leak < 0:
+			problem = "RunTime, Bound, Memory or Leak is negative"
 		}
 		if problem != "" {
 			return &GraphError{Graph: "function", Step: f.Name, Problem: problem}

@@ -23,10 +23,13 @@ type Function[D any] struct {
 	// RunTime, at least the workflow's deadline and at least 1 s.
 	Bound time.Duration
 	// Memory is how many bytes a run holds for a document of ReferenceSize, and in
-	// proportion for larger ones. If *D has a method Footprint() int (bytes of
-	// storage held), a run that makes it grow by more than that leaks. 0 means not
-	// checked.
+	// proportion for larger ones. 0 means not known.
 	Memory int64
+	// Leak is how many bytes a run may add to what a document of ReferenceSize holds, and
+	// in proportion for larger ones. If *D has a method Footprint() int (bytes of storage
+	// held), a run that makes it grow by more leaks. Default: Memory. 0 of both means not
+	// checked.
+	Leak int64
 	// Mapped says that the function may run on parts of a large document; see
 	// Splitter.
 	Mapped bool
@@ -88,7 +91,8 @@ type Graph[D any] struct {
 	// MissTarget is the tolerated share of documents within the guarantee that are
 	// late.
 	MissTarget float64
-	// Memory is how many bytes a document holds while it runs.
+	// Memory is how many bytes a document holds while it runs. Default: the most of its
+	// functions, which share it.
 	Memory int64
 	// Queue is how many documents may wait. Default: invoke's.
 	Queue int

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -43,7 +44,9 @@ func (w *Workflow[D]) begin(inv *invoke.Invocation) {
 // is false if the watchdog gave the run up: then it is not ours any more.
 func (w *Workflow[D]) fuse(run *Run[D], from, to int, now invoke.Instant) (invoke.Instant, bool) {
 	clock := w.engine.scheduler.Now
+	run.resumed = now
 	for i := from; i < to; i++ {
+		now = run.yield(now)
 		s, r := &w.steps[i], &run.results[i]
 		if run.ran&s.needs != s.needs {
 			w.without(run, i)
@@ -65,6 +68,7 @@ func (w *Workflow[D]) fuse(run *Run[D], from, to int, now invoke.Instant) (invok
 			return now, false
 		}
 		before := w.footprint(run, s)
+		run.away = 0
 		ran, err := s.call(run)
 		end := clock()
 		if !run.leave() {
@@ -77,9 +81,9 @@ func (w *Workflow[D]) fuse(run *Run[D], from, to int, now invoke.Instant) (invok
 			now = end
 			continue
 		}
-		r.took = end.Sub(now)
+		r.took = end.Sub(now) - run.away
 		now = end
-		if err == nil && s.Memory > 0 && w.meters {
+		if err == nil && s.leak() > 0 && w.meters {
 			err = w.leaked(run, s, before)
 		}
 		if err != nil {
@@ -120,7 +124,7 @@ func (l *leak) Error() string {
 }
 
 func (w *Workflow[D]) footprint(run *Run[D], s *step[D]) int {
-	if s.Memory == 0 || !w.meters {
+	if s.leak() == 0 || !w.meters {
 		return 0
 	}
 	return any(run.Document).(footprinter).Footprint()
@@ -128,11 +132,13 @@ func (w *Workflow[D]) footprint(run *Run[D], s *step[D]) int {
 
 func (w *Workflow[D]) leaked(run *Run[D], s *step[D], before int) error {
 	grew := any(run.Document).(footprinter).Footprint() - before
-	if allowed := int(float64(s.Memory) * w.engine.scale(run.ticket.size)); grew > allowed {
+	if allowed := int(float64(s.leak()) * w.engine.scale(run.ticket.size)); grew > allowed {
 		return &leak{grew, allowed}
 	}
 	return nil
 }
+
+func (s *step[D]) leak() int64 { return cmp.Or(s.Leak, s.Memory) }
 
 // scale is how much larger than the reference a document is, at least 1.
 func (e *Engine[D]) scale(size int) float64 {

@@ -14,8 +14,13 @@ import (
 // Every worker hangs, and more than there are workers: each document is answered with
 // a typed error, others go on, and in the end there are as many workers as before.
 func TestFunctionsThatHang(t *testing.T) {
+	t.Run("on any worker", func(t *testing.T) { testHanging(t, invoke.Config{Workers: 2, ShortWorkers: -1}) })
+	t.Run("on long workers", func(t *testing.T) { testHanging(t, invoke.Config{Workers: 2, LongWorkers: 2}) })
+}
+
+func testHanging(t *testing.T, config invoke.Config) {
 	synctest.Test(t, func(t *testing.T) {
-		s := invoke.New(invoke.Config{Workers: 2, ShortWorkers: -1})
+		s := invoke.New(config)
 		e := workflow.New[page](s, workflow.Options{})
 		release := make(chan struct{})
 		hangs := function{Name: "hangs", Bound: 20 * time.Millisecond, Run: func(r *run) error {

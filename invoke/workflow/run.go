@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -44,10 +45,12 @@ type Run[D any] struct {
 	err      error
 	started  invoke.Instant
 	ended    invoke.Instant
-	progress atomic.Uint64 // see enter
-	sequence uint64        // of this use of the run, in the upper bits of progress
-	slot     int           // among those that run, -1: not there
-	onWorker bool          // of the scheduler, not a caller of Execute
+	progress atomic.Uint64  // see enter
+	sequence uint64         // of this use of the run, in the upper bits of progress
+	slot     int            // among those that run, -1: not there
+	onWorker bool           // of the scheduler, not a caller of Execute
+	resumed  invoke.Instant // when it last let others run, or began
+	away     time.Duration  // how long others ran during the step
 	watched  watched
 
 	split  *partition[D] // of a document that was split
@@ -105,6 +108,32 @@ func (r *Run[D]) Started() invoke.Instant { return r.started }
 
 // Ended is when the last step ended, or the document was refused.
 func (r *Run[D]) Ended() invoke.Instant { return r.ended }
+
+// yieldEvery is how long a run keeps its processor at a time: Go's own scheduler takes
+// it away after 10 ms at the earliest, too late for short deadlines beside it
+// (docs/decisions/isolation.md).
+const yieldEvery = time.Millisecond
+
+// Yield lets others run if the run has kept its processor for a millisecond. The engine
+// does so between steps; a function that takes longer than that calls it a few times
+// each millisecond. While others run the function's run time stands still. Outside of a
+// workflow it does nothing.
+func (r *Run[D]) Yield() {
+	if r.flow != nil {
+		now := r.flow.engine.now()
+		r.away += r.yield(now).Sub(now)
+	}
+}
+
+// yield does so and returns what time it is then.
+func (r *Run[D]) yield(now invoke.Instant) invoke.Instant {
+	if now.Sub(r.resumed) < yieldEvery {
+		return now
+	}
+	runtime.Gosched()
+	r.resumed = r.flow.engine.now()
+	return r.resumed
+}
 
 // Overrun is how much longer the steps took than was expected when they began, waiting
 // for a processor included; 0 if they were faster.

@@ -85,18 +85,6 @@ func (e *Engine[D]) Deploy(g Graph[D]) (*Workflow[D], error) {
 	return w, nil
 }
 
-// Validate tests the graph itself, as Deploy does, without admitting it. The error is
-// a *GraphError.
-func (e *Engine[D]) Validate(g Graph[D]) error {
-	if err := checkGraph(&g); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	_, err := order(e.functions, &g)
-	return err
-}
-
 func checkGraph[D any](g *Graph[D]) error {
 	problem := func(text string) error { return &GraphError{Graph: g.Name, Problem: text} }
 	switch {
@@ -137,7 +125,7 @@ func (w *Workflow[D]) admit() error {
 			Arithmetic: fmt.Sprintf("%s = %v > deadline %v", strings.Join(path, " + "), longest, g.Deadline),
 		}}}
 	}
-	contract := invoke.Contract{Rate: g.Rate, Burst: g.Burst, Deadline: g.Deadline, Hard: g.Hard, MissTarget: g.MissTarget, Memory: g.Memory}
+	contract := invoke.Contract{Rate: g.Rate, Burst: g.Burst, Deadline: g.Deadline, Hard: g.Hard, MissTarget: g.MissTarget, Memory: w.memory()}
 	if declared {
 		contract.RunTime = sum
 	}
@@ -159,6 +147,17 @@ func (w *Workflow[D]) admit() error {
 	}
 	w.fn = fn
 	return w.publish()
+}
+
+// memory is how many bytes a document holds while it runs.
+func (w *Workflow[D]) memory() int64 {
+	most := w.graph.Memory
+	for i := range w.steps {
+		if w.graph.Memory == 0 {
+			most = max(most, w.steps[i].Memory)
+		}
+	}
+	return most
 }
 
 // typical are the 99th percentiles that admission reckons with.

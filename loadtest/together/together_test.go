@@ -154,7 +154,7 @@ func TestMix(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s: %v\n%s", name, err, text)
 		}
-		if _, err := pipeline.ParseDefinitions(text); err != nil {
+		if _, err := pipeline.ParseDefinitions(name, text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -63,21 +63,22 @@ func speaks(d *document.Document) error {
 // Assign finds each term in the vocabulary and writes Term.Vocabulary.
 func (m *Models) Assign(d *document.Document) { m.Vocabulary.Assign(d) }
 
-// Tag writes Token.Tag.
-func (m *Models) Tag(d *document.Document) error {
+// Tag writes Token.Tag in those sentences of the document.
+func (m *Models) Tag(d *document.Document, sentences []document.Sentence) error {
 	if err := speaks(d); err != nil {
 		return err
 	}
-	m.Tagger.Tag(d)
+	m.Tagger.TagSentences(d, sentences)
 	return nil
 }
 
-// Entities writes Token.Entity and Entities.
-func (m *Models) Entities(d *document.Document) error {
+// Entities writes Token.Entity in those sentences of the document and appends to its
+// Entities.
+func (m *Models) Entities(d *document.Document, sentences []document.Sentence) error {
 	if err := speaks(d); err != nil {
 		return err
 	}
-	m.Recognizer.Recognize(d)
+	m.Recognizer.RecognizeSentences(d, sentences)
 	return nil
 }
 

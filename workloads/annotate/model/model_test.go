@@ -37,7 +37,11 @@ func tokenised(s string) *document.Document {
 func annotate(t testing.TB, m *Models, d *document.Document) {
 	t.Helper()
 	m.Assign(d)
-	for _, do := range []func(*document.Document) error{m.Tag, m.Entities, m.Sentiment, m.Embed} {
+	for _, do := range []func(*document.Document) error{
+		func(d *document.Document) error { return m.Tag(d, d.Sentences) },
+		func(d *document.Document) error { return m.Entities(d, d.Sentences) },
+		m.Sentiment, m.Embed,
+	} {
 		if err := do(d); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +104,11 @@ func TestOtherLanguagesAreDeclined(t *testing.T) {
 	d := tokenised("Der Hund schläft in Berlin.")
 	d.Language = document.Language{Code: "de", Confidence: 1}
 	m.Assign(d)
-	for _, do := range []func(*document.Document) error{m.Tag, m.Entities, m.Sentiment, m.Embed} {
+	for _, do := range []func(*document.Document) error{
+		func(d *document.Document) error { return m.Tag(d, d.Sentences) },
+		func(d *document.Document) error { return m.Entities(d, d.Sentences) },
+		m.Sentiment, m.Embed,
+	} {
 		var declined *UnsupportedLanguageError
 		if err := do(d); !errors.As(err, &declined) {
 			t.Errorf("error %v", err)

@@ -9,8 +9,8 @@ import (
 )
 
 // step makes a step of the graph with its condition: the user's, and the language
-// where a function is for English.
-func (d *Definition) step(s Step) (workflow.Step[Job], error) {
+// where a function is for English. It stands at that place of the definition.
+func (d *Definition) step(at string, s Step) (workflow.Step[Job], error) {
 	step := workflow.Step[Job]{Function: s.Function, Shed: s.Optional}
 	var words []string
 	var holds []func(*Job) bool
@@ -21,11 +21,11 @@ func (d *Definition) step(s Step) (workflow.Step[Job], error) {
 	if c := s.When; c != nil {
 		for _, name := range c.Topic {
 			if !slices.ContainsFunc(d.Topics, func(t Topic) bool { return t.Name == name }) {
-				return step, fmt.Errorf("the workflow has no topic %q", name)
+				return step, wrong(at+"when.topic="+name, "the workflow has no topic %q: add it as [[workflow.topic]], or name one of its own", name)
 			}
 		}
 		if c.Sentiment != "" && c.Sentiment != "negative" && c.Sentiment != "positive" {
-			return step, fmt.Errorf("sentiment is %q: want negative or positive", c.Sentiment)
+			return step, wrong(at+"when.sentiment", "sentiment %q: want negative or positive", c.Sentiment)
 		}
 		add := func(set bool, word string, after string, hold func(*Job) bool) {
 			if !set {

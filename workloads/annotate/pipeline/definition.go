@@ -1,8 +1,8 @@
 package pipeline
 
 import (
+	"bytes"
 	_ "embed"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,6 +48,8 @@ type Definition struct {
 	Queue  int     `toml:"queue"`
 	Topics []Topic `toml:"topic"`
 	Steps  []Step  `toml:"step"`
+
+	origin *origin // nil if it comes from no file
 }
 
 // Topic is a topic of a workflow: words, or documents about it, or both.
@@ -88,8 +90,11 @@ type Duration time.Duration
 // UnmarshalText reads a duration.
 func (d *Duration) UnmarshalText(b []byte) error {
 	x, err := time.ParseDuration(string(b))
+	if err != nil || x <= 0 {
+		return fmt.Errorf("%q is no duration: write for example \"100ms\" or \"5s\"", b)
+	}
 	*d = Duration(x)
-	return err
+	return nil
 }
 
 //go:embed workflows.toml
@@ -98,46 +103,42 @@ var defaultWorkflows []byte
 // Defaults are the workflows of a process that is given no others: "default", hard
 // with 100 ms, and "analysis", soft with 5 s.
 func Defaults() []Definition {
-	definitions, err := ParseDefinitions(defaultWorkflows)
+	definitions, err := ParseDefinitions("workflows.toml", defaultWorkflows)
 	if err != nil {
 		panic(err) // a file of this package
 	}
 	return definitions
 }
 
-// ParseDefinitions reads workflows. Keys that are not known are errors.
-func ParseDefinitions(file []byte) ([]Definition, error) {
+// ParseDefinitions reads the workflows of a file, whose name is for errors. Keys that
+// are not known are errors. The error is a *DefinitionError.
+func ParseDefinitions(name string, file []byte) ([]Definition, error) {
 	var all struct {
 		Workflows []Definition `toml:"workflow"`
 	}
-	decoder := toml.NewDecoder(strings.NewReader(string(file)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&all); err != nil {
-		var strict *toml.StrictMissingError
-		var syntax *toml.DecodeError
-		switch {
-		case errors.As(err, &strict):
-			return nil, fmt.Errorf("workflows: keys that there are not:\n%s", strict.String())
-		case errors.As(err, &syntax):
-			return nil, fmt.Errorf("workflows: %w\n%s", err, syntax.String())
-		}
-		return nil, fmt.Errorf("workflows: %w", err)
+	if err := toml.NewDecoder(bytes.NewReader(file)).DisallowUnknownFields().Decode(&all); err != nil {
+		return nil, notRead(name, file, err)
 	}
 	if len(all.Workflows) == 0 {
-		return nil, errors.New("workflows: there is no [[workflow]]")
+		return nil, &DefinitionError{File: name, Problem: "declares no workflow: begin one with [[workflow]]"}
+	}
+	places := findPlaces(file)
+	for i := range all.Workflows {
+		all.Workflows[i].origin = &origin{name, places, fmt.Sprintf("workflow[%d]", i)}
 	}
 	return all.Workflows, nil
 }
 
-// Deploy deploys workflows. If one is refused none is deployed; the error then is, or
-// wraps, a *workflow.GraphError or an *invoke.NotAdmittedError.
+// Deploy deploys workflows. If one is refused none is deployed; the error then is a
+// *DefinitionError if it comes from a file, and may wrap a *workflow.GraphError or an
+// *invoke.NotAdmittedError.
 func (p *Pipeline) Deploy(definitions ...Definition) error {
 	for _, d := range definitions {
 		w, err := p.deploy(d)
 		if err != nil {
 			p.Close()
 			p.flows, p.order = map[string]*Workflow{}, nil
-			return fmt.Errorf("workflow %q: %w", d.Name, err)
+			return d.locate(err)
 		}
 		p.flows[d.Name] = w
 		p.order = append(p.order, w)
@@ -146,8 +147,11 @@ func (p *Pipeline) Deploy(definitions ...Definition) error {
 }
 
 func (p *Pipeline) deploy(d Definition) (*Workflow, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
 	if p.flows[d.Name] != nil {
-		return nil, errors.New("there are two of that name")
+		return nil, wrong("name", "there are two of that name: give this one another")
 	}
 	if d.Deadline == 0 {
 		d.Deadline = Duration(100 * time.Millisecond)
@@ -205,17 +209,18 @@ func (p *Pipeline) steps(d *Definition) ([]workflow.Step[Job], error) {
 	}
 	var steps []workflow.Step[Job]
 	there := map[string]bool{}
-	for _, s := range d.Steps {
+	for i, s := range d.Steps {
+		at := fmt.Sprintf("step[%d].", i)
 		if there[s.Function] {
-			return nil, fmt.Errorf("step %q is there twice", s.Function)
+			return nil, wrong(at+"function", "step %q is there twice: remove one", s.Function)
 		}
 		if _, ok := needs[s.Function]; !ok {
-			return nil, fmt.Errorf("there is no function %q: want one of %s", s.Function, strings.Join(p.Functions(), ", "))
+			return nil, wrong(at+"function", "there is no function %q: want one of %s", s.Function, strings.Join(p.Functions(), ", "))
 		}
 		there[s.Function] = true
-		step, err := d.step(s)
+		step, err := d.step(at, s)
 		if err != nil {
-			return nil, fmt.Errorf("step %q: %w", s.Function, err)
+			return nil, err
 		}
 		steps = append(steps, step)
 	}
@@ -225,7 +230,7 @@ func (p *Pipeline) steps(d *Definition) ([]workflow.Step[Job], error) {
 				continue
 			}
 			there[need] = true
-			step, err := d.step(Step{Function: need})
+			step, err := d.step("", Step{Function: need})
 			if err != nil {
 				return nil, err
 			}

@@ -3,8 +3,11 @@ package pipeline
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/invoke/workflow"
+	"github.com/starling-vr/starling/invoke/workflow/metrics"
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/knowledge"
 	"github.com/starling-vr/starling/workloads/annotate/model"
@@ -93,10 +96,11 @@ func (p *Pipeline) functions() []workflow.Function[Job] {
 			return nil
 		}},
 		{Name: "speech", Needs: []string{"language"}, Mapped: true, RunTime: 250 * us, Run: func(r *run) error {
-			return p.models.Tag(&r.Document.Document)
+			return inPieces(r, p.models.Tag)
 		}},
 		{Name: "entities", Needs: []string{"speech"}, Mapped: true, RunTime: 150 * us, Run: func(r *run) error {
-			return p.models.Entities(&r.Document.Document)
+			r.Document.Entities = r.Document.Entities[:0]
+			return inPieces(r, p.models.Entities)
 		}},
 		{Name: "keyphrases", Needs: []string{"speech"}, RunTime: 12 * us, Run: func(r *run) error {
 			r.Document.finder.Find(&r.Document.Document)
@@ -125,6 +129,28 @@ func (p *Pipeline) functions() []workflow.Function[Job] {
 	}
 }
 
+// piece is how many tokens are annotated at a time: a fraction of a millisecond of the
+// slowest models, after which others may run.
+const piece = 512
+
+// inPieces annotates the sentences of a document some at a time.
+func inPieces(r *workflow.Run[Job], annotate func(*document.Document, []document.Sentence) error) error {
+	d := &r.Document.Document
+	for sentences := d.Sentences; len(sentences) > 0; {
+		n, tokens := 0, uint32(0)
+		for n < len(sentences) && tokens < piece {
+			tokens += sentences[n].End - sentences[n].Start
+			n++
+		}
+		if err := annotate(d, sentences[:n]); err != nil {
+			return err
+		}
+		sentences = sentences[n:]
+		r.Yield()
+	}
+	return nil
+}
+
 // english are the functions that are for English alone.
 var english = map[string]bool{
 	"speech": true, "entities": true, "keyphrases": true, "embedding": true, "topics": true, "sentiment": true, "summary": true, "knowledge": true,
@@ -135,6 +161,9 @@ func (p *Pipeline) Workflow(name string) *Workflow { return p.flows[name] }
 
 // Workflows gives those deployed, in the order of their definitions.
 func (p *Pipeline) Workflows() []*Workflow { return p.order }
+
+// Collector exports the accounts of the workflows, as starling_workflow_….
+func (p *Pipeline) Collector() prometheus.Collector { return metrics.New(p.engine) }
 
 // Functions gives the names of all functions, sorted.
 func (p *Pipeline) Functions() []string { return p.engine.Functions() }

@@ -108,7 +108,7 @@ func TestOtherLanguagesGetTokens(t *testing.T) {
 }
 
 func TestConditions(t *testing.T) {
-	definitions, err := ParseDefinitions([]byte(`
+	definitions, err := ParseDefinitions("w.toml", []byte(`
 [[workflow]]
 name = "x"
 deadline = "1m"
@@ -193,47 +193,77 @@ func TestFunctionThatPanicsFailsItsDocumentAlone(t *testing.T) {
 
 func TestWrongDefinitions(t *testing.T) {
 	for _, c := range []struct{ file, say string }{
-		{``, "no [[workflow]]"},
+		{``, "w.toml: declares no workflow: begin one with [[workflow]]"},
 		{`[[workflow]]
 name = "x"
-colour = "red"`, "colour"},
-		{`[[workflow`, "workflows"},
+colour = "red"`, "w.toml:3:1: unknown key colour: a workflow has name, deadline"},
 		{`[[workflow]]
 name = "x"
-deadline = "fast"`, "duration"},
+step = [{function = "speech", wen = {}}]`, "w.toml:3:31: unknown key wen: a step has function"},
 		{`[[workflow]]
 name = "x"
-step = [{function = "speach"}]`, `no function "speach"`},
+step = [{wen = {}, function = "speech"}]`, "w.toml:3:10: unknown key wen: a step has function"},
 		{`[[workflow]]
 name = "x"
-step = [{function = "speech"}, {function = "speech"}]`, "twice"},
+[[workflow.step]]
+function = "speech"
+when = {topics = ["x"]}`, "w.toml:5:9: unknown key topics: when has source, topic"},
+		{`[workflows]`, "w.toml:1:2: unknown key workflows: a file has [[workflow]]"},
+		{`[[workflow`, "w.toml:1:"},
 		{`[[workflow]]
 name = "x"
-step = [{function = "speech", when = {topic = ["y"]}}]`, `no topic "y"`},
+deadline = "fast"`, `w.toml:3:12: "fast" is no duration: write for example "100ms"`},
+		{`[[workflow]]
+deadline = "1s"`, `w.toml:1:3: workflow "": it has no name`},
 		{`[[workflow]]
 name = "x"
-step = [{function = "speech", when = {sentiment = "angry"}}]`, "angry"},
+burst = 3`, `w.toml:3:1: workflow "x": burst 3 is part of a guarantee: add rate`},
+		{`[[workflow]]
+name = "x"
+miss_target = 5.0`, `w.toml:3:1: workflow "x": miss_target 5 is a share`},
+		{`[[workflow]]
+name = "x"
+step = [{function = "speach"}]`, `w.toml:3:10: workflow "x": there is no function "speach": want one of embedding,`},
+		{`[[workflow]]
+name = "x"
+[[workflow.step]]
+function = "speech"
+[[workflow.step]]
+function = "speech"`, `w.toml:6:1: workflow "x": step "speech" is there twice`},
+		{`[[workflow]]
+name = "x"
+step = [
+  {function = "tokens"},
+  {function = "speech", when = {topic = ["y"]}}]`, `w.toml:5:42: workflow "x": the workflow has no topic "y"`},
+		{`[[workflow]]
+name = "x"
+step = [{function = "speech", when = {sentiment = "angry"}}]`, `w.toml:3:39: workflow "x": sentiment "angry": want negative or positive`},
 		{`[[workflow]]
 name = "x"
 topic = [{name = "y", words = ["qqqqqqqqqqq"]}]
-step = [{function = "topics"}]`, "y"},
+step = [{function = "topics"}]`, `w.toml:3:11: workflow "x": topic "y"`},
+		{`[[workflow]]
+name = "x"
+step = [
+  {function = "speech", optional = 1},
+  {function = "entities"}]`, `w.toml:5:4: workflow "x"`},
 		{`[[workflow]]
 name = "x"
 step = [{function = "speech"}]
 [[workflow]]
 name = "x"
-step = [{function = "speech"}]`, "two of that name"},
+step = [{function = "speech"}]`, `w.toml:5:1: workflow "x": there are two of that name`},
 		{`[[workflow]]
 name = "x"
 rate = 1e9
-step = [{function = "speech"}]`, "admitted"},
+step = [{function = "speech"}]`, `w.toml:3:1: workflow "x": function annotate.x not admitted`},
 	} {
 		scheduler := invoke.New(invoke.Config{Workers: 2})
 		p, err := New(scheduler, Options{Models: testModels})
 		if err != nil {
 			t.Fatal(err)
 		}
-		definitions, err := ParseDefinitions([]byte(c.file))
+		definitions, err := ParseDefinitions("w.toml", []byte(c.file))
 		if err == nil {
 			err = p.Deploy(definitions...)
 		}

@@ -14,7 +14,7 @@ type metrics struct {
 	seconds   *prometheus.HistogramVec
 	refusals  *prometheus.CounterVec
 	stores    *prometheus.CounterVec
-	gauges    []prometheus.Collector
+	others    []prometheus.Collector
 }
 
 // flowMetrics are those of a workflow.
@@ -44,7 +44,8 @@ func newMetrics(s *Service) *metrics {
 		}, []string{"workflow"}),
 		refusals: counter("refusals_total", "Documents, streams and subscriptions that were refused, by the error's code.", "code"),
 		stores:   counter("stores_total", "Annotations that were to be kept: queued, or dropped because the queue was full.", "outcome"),
-		gauges: []prometheus.Collector{
+		others: []prometheus.Collector{
+			s.pipeline.Collector(),
 			gauge("streams", "Streams of documents that are open.", func() float64 { return float64(s.streams.Load()) }),
 			gauge("subscribers", "Who listens to annotations as they are made.", func() float64 { return float64(s.subscribers.count()) }),
 			total("told_total", "Annotations that were queued for subscribers.", func() float64 { return float64(s.subscribers.told.Load()) }),
@@ -57,7 +58,7 @@ func newMetrics(s *Service) *metrics {
 }
 
 func (m *metrics) register(to prometheus.Registerer) error {
-	for _, c := range append([]prometheus.Collector{m.documents, m.bytes, m.seconds, m.refusals, m.stores}, m.gauges...) {
+	for _, c := range append([]prometheus.Collector{m.documents, m.bytes, m.seconds, m.refusals, m.stores}, m.others...) {
 		if err := to.Register(c); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package declare
+package pipeline
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 // places says where a key, or a text in a list ("key=text"), stands in a file.
-// Elements of arrays of tables have an index: "workflow.w.branch[0]".
+// Elements of arrays of tables have an index, inline ones too: "workflow[0].step[2].when".
 type places map[string]place
 
 type place struct{ line, column int }
@@ -25,6 +25,16 @@ func (p places) find(path string) place {
 		}
 		path = path[:cut]
 	}
+}
+
+// at gives the innermost path that begins at a place.
+func (p places) at(where place) (path string) {
+	for key, at := range p {
+		if at == where && len(key) > len(path) {
+			path = key
+		}
+	}
+	return path
 }
 
 func findPlaces(text []byte) places {
@@ -93,13 +103,24 @@ func (p places) keyValue(parser *unstable.Parser, section string, node *unstable
 		path = section + "." + path
 	}
 	p.note(parser, path, node)
-	value := node.Value()
+	p.value(parser, path, node.Value())
+}
+
+func (p places) value(parser *unstable.Parser, path string, value *unstable.Node) {
+	tables := 0
 	for it := value.Children(); it.Next(); {
 		switch child := it.Node(); child.Kind {
 		case unstable.String:
 			p.put(parser, path+"="+string(child.Data), child.Raw)
 		case unstable.KeyValue:
 			p.keyValue(parser, path, child)
+		case unstable.InlineTable:
+			element := fmt.Sprintf("%s[%d]", path, tables)
+			tables++
+			if first := child.Children(); first.Next() {
+				p.note(parser, element, first.Node())
+			}
+			p.value(parser, element, child)
 		}
 	}
 }
