@@ -81,6 +81,7 @@ func visit(url, pictures string) []step {
 		{"seeing the functions", []action{
 			press("p"),
 			until(`[...document.querySelectorAll("#functions-rows tr")].some((row) => row.firstChild.textContent === "move" && Number(row.children[2].textContent.replaceAll(",", "")) > 0)`),
+			until(`((table) => table.scrollWidth <= table.clientWidth)(document.querySelector("#functions .scroll"))`),
 			picture(pictures, "functions-dark"),
 			press("p"), until(`!document.getElementById("functions").open`),
 		}},

@@ -1,1 +1,0 @@
-import"./index-DctrE5h_.js";import"./init-C3AM1KU_.js";
