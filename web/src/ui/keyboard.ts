@@ -45,7 +45,7 @@ export class Keyboard {
       this.commands["Escape"]?.();
       return;
     }
-    if (isWriting(event.target) || document.querySelector("dialog[open]")) return;
+    if (isWriting(event.target) || document.querySelector("dialog:modal")) return;
     this.#shift = event.shiftKey;
     if (event.code in directions) {
       this.#held.add(event.code);

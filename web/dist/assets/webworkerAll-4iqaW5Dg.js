@@ -1,1 +1,0 @@
-import"./index-Zdy7bFBO.js";import"./init-C3AM1KU_.js";
