@@ -57,7 +57,7 @@ type Result struct {
 
 	LatencyMS         report.Quantiles `json:"latency_ms" jsonschema:"from due to whole answer, of all documents that were annotated"`
 	CPUUSPerDocument  *float64         `json:"cpu_us_per_document" jsonschema:"processor microseconds of the server for each answer, kernel included; in process the load tester's are in it; null if unknown"`
-	ComputeUSDocument *float64         `json:"compute_us_per_document" jsonschema:"run time of the functions for each answer, microseconds; null if unknown"`
+	ComputeUSDocument *float64         `json:"compute_us_per_document" jsonschema:"run time of the functions for each answer, microseconds, with what they waited for a processor; null if unknown"`
 	BytesPerAnswer    float64          `json:"bytes_per_answer" jsonschema:"mean length of an answer; 0 in process"`
 	RSSBytes          int64            `json:"rss_bytes" jsonschema:"resident memory of the server at the end; 0 if unknown"`
 

@@ -53,8 +53,6 @@ type Target interface {
 // Usage is what a server used since it started. Nil is not known.
 type Usage struct {
 	generator.Usage
-	// Compute is the sum of the run times of functions, seconds.
-	Compute *float64
 	// ReservedCores is reserved cores x wall time, core x s.
 	ReservedCores *float64
 	// InProcess says that CPU includes the load tester's own.

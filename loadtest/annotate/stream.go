@@ -110,7 +110,15 @@ func (d *Door) usage(ctx context.Context) (Usage, error) {
 		return Usage{}, nil
 	}
 	u, err := d.Meter.Usage(ctx)
-	return Usage{Usage: u}, err
+	usage := Usage{Usage: u}
+	if u.Reserved != nil {
+		cores := 0.0
+		for _, class := range u.Classes {
+			cores += class.ReservedCoreS
+		}
+		usage.ReservedCores = &cores
+	}
+	return usage, err
 }
 
 // fail notes why the connection is of no more use. What was sent on it is lost.

@@ -56,6 +56,7 @@ type Usage struct {
 	RSS      int64    // resident memory now, bytes
 	Used     *float64 // GB x second; nil: not known
 	Reserved *float64 // GB x second; nil: not known
+	Compute  *float64 // seconds that the functions of workflows ran; nil: not known
 	Classes  map[string]report.ClassUsage
 }
 

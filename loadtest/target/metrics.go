@@ -66,8 +66,18 @@ func parse(from io.Reader) (figures, error) {
 		if class, is := strings.CutPrefix(labels, `class="`); is && strings.HasPrefix(name, "starling_invoke_") {
 			all[name+"/"+strings.TrimSuffix(class, `"}`)] += value
 		}
+		if name == busyMetric && isPart(labels) {
+			all[partsBusy] += value
+		}
 	}
 	return all, lines.Err()
+}
+
+// isPart says whether labels are those of a function of a workflow, named workflow/function.
+func isPart(labels string) bool {
+	_, rest, found := strings.Cut(labels, `function="`)
+	function, _, _ := strings.Cut(rest, `"`)
+	return found && strings.Contains(function, "/")
 }
 
 func (f figures) get(name string) *float64 {
@@ -81,11 +91,14 @@ const (
 	usedMetric   = "starling_invoke_used_gigabyte_seconds_total"
 	memoryMetric = "starling_invoke_reserved_gigabyte_seconds_total"
 	coresMetric  = "starling_invoke_reserved_core_seconds_total"
+	busyMetric   = "starling_function_busy_seconds_total"
+	partsBusy    = busyMetric + "/parts"
 )
 
 // addTo adds Used and R of the workload model, GB x second, in all and by class.
 func (f figures) addTo(u *generator.Usage) {
 	u.Used, u.Reserved = plus(u.Used, f.get(usedMetric)), plus(u.Reserved, f.get(memoryMetric))
+	u.Compute = plus(u.Compute, f.get(partsBusy))
 	for name, value := range f {
 		if class, is := strings.CutPrefix(name, usedMetric+"/"); is {
 			u.AddClass(class, report.ClassUsage{UsedGBS: value, ReservedGBS: f[memoryMetric+"/"+class], ReservedCoreS: f[coresMetric+"/"+class]})

@@ -3,6 +3,8 @@ package target
 import (
 	"strings"
 	"testing"
+
+	"github.com/starling-vr/starling/loadtest/generator"
 )
 
 func TestParse(t *testing.T) {
@@ -14,6 +16,29 @@ func TestParse(t *testing.T) {
 		if _, err := parse(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
+	}
+}
+
+// The run time of functions of workflows is counted once, without that of their workflows.
+func TestComputeIsOfThePartsOfWorkflows(t *testing.T) {
+	figures, err := parse(strings.NewReader(`starling_function_busy_seconds_total{class="hard",function="annotate.default",shape="workflow"} 5
+starling_function_busy_seconds_total{class="hard",function="annotate.default/tokens",shape="unary"} 1.5
+starling_function_busy_seconds_total{class="hard",function="annotate.default/speech",shape="unary"} 2
+starling_invoke_used_gigabyte_seconds_total{class="hard"} 7
+starling_invoke_reserved_core_seconds_total{class="hard"} 3
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u generator.Usage
+	figures.addTo(&u)
+	if u.Compute == nil || *u.Compute != 3.5 || *u.Used != 7 || u.Classes["hard"].ReservedCoreS != 3 {
+		t.Errorf("%+v", u)
+	}
+	var none generator.Usage
+	figures = nil
+	if figures.addTo(&none); none.Compute != nil {
+		t.Error("a server without workflows has no compute")
 	}
 }
 

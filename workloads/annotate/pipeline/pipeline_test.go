@@ -274,6 +274,38 @@ step = [{function = "speech"}]`, `w.toml:3:1: workflow "x": function annotate.x 
 	}
 }
 
+// Whatever a document is like, what its functions add to it is within what they declare,
+// and what they use is accounted for.
+func TestMemoryIsWithinWhatIsDeclared(t *testing.T) {
+	p := newPipeline(t, Options{}, soft(Defaults()[0]))
+	distinct := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%x ", i)
+		}
+		return b.String()
+	}
+	for name, piece := range map[string]string{
+		"letters": "a b c d e ", "marks": "!?", "sentences": "A. B. ", "paragraphs": "a\n\n", "markup": "<p>a<p>&amp;",
+		"names": "Maria Lopez of Acme Corp. ", "scripts": "日本語テキスト ", "bytes": "\xff\xfe",
+	} {
+		for _, n := range []int{1, 100, 10_000} {
+			j := annotate(t, p, "default", strings.Repeat(piece, n))
+			if err := j.Run.Err(); err != nil {
+				t.Errorf("%s x %d: %v", name, n, err)
+			}
+		}
+	}
+	for _, n := range []int{300, 50_000} {
+		if j := annotate(t, p, "default", distinct(n)); j.Run.Err() != nil {
+			t.Errorf("%d distinct words: %v", n, j.Run.Err())
+		}
+	}
+	if m := p.Workflow("default").Flow.Contract().Memory; m != documentMemory {
+		t.Errorf("the workflow's memory is %d B", m)
+	}
+}
+
 func TestLooksLikeHTML(t *testing.T) {
 	for s, want := range map[string]bool{
 		"": false, "<": false, "a<b>": false, "<p>x": true, " \n<!doctype html>": true, "<3 you > me": false, "<html": false, "<- x>": false,
