@@ -95,7 +95,7 @@ func (o *devOptions) run(ctx context.Context, out io.Writer) error {
 	if settings.TLS.Certificate != "" {
 		scheme = "https"
 	}
-	o.greet(out, scheme+"://"+running.Address()+"/", directory, settings, info)
+	o.greet(out, scheme+"://"+running.Address()+"/", running.PeerAddress(), directory, settings, info)
 
 	people := crowd.New(crowd.Options{
 		URL: "ws" + scheme[len("http"):] + "://" + running.Address() + server.Endpoint, Participants: o.crowd, Rate: o.rate, Seed: o.seed,
@@ -137,7 +137,7 @@ func (o *devOptions) info(s *server.Settings) server.DevInfo {
 	return info
 }
 
-func (o *devOptions) greet(out io.Writer, url, directory string, s *server.Settings, info server.DevInfo) {
+func (o *devOptions) greet(out io.Writer, url, peer, directory string, s *server.Settings, info server.DevInfo) {
 	store := info.Store
 	if store == "embedded" {
 		store += " in " + directory
@@ -154,9 +154,10 @@ func (o *devOptions) greet(out io.Writer, url, directory string, s *server.Setti
              %s token create NAME --key KEY
   store      %s
              %s
+  operators  %s functions list --peer %s
   crowd      %d participants around Taipei 101
 
   Ctrl-C stops.
 
-`, info.Version, url, "ws"+url[len("http"):len(url)-1]+server.Endpoint, s.Auth.Key, os.Args[0], store, info.Survives, o.crowd)
+`, info.Version, url, "ws"+url[len("http"):len(url)-1]+server.Endpoint, s.Auth.Key, os.Args[0], store, info.Survives, os.Args[0], peer, o.crowd)
 }

@@ -180,6 +180,8 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 		return s, err
 	}
 	switch {
+	case o.duration <= 0:
+		return s, fmt.Errorf("--duration %v: want a time above 0", o.duration)
 	case o.self == (len(o.targets) > 0):
 		return s, errors.New("give --self, or --target")
 	case o.beside && (!o.self || o.server == report.Yardstick):
