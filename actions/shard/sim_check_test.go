@@ -69,7 +69,7 @@ func (m *simulation) checkSessions() {
 			m.fatal("%s still waits for the outcome of %v", c.name, c.asked[0])
 		}
 		for number, out := range c.final {
-			if out.Repeated && left[c.session] && len(logged[c.session][number]) == 0 {
+			if number == c.leaving && out.Repeated && out.Code == starlingv1.Code_APPLIED && left[c.session] && len(logged[c.session][number]) == 0 {
 				continue // it asked to leave when it had been taken out as absent: that is told as done
 			}
 			if all := logged[c.session][number]; len(all) != 1 || all[0].Code != out.Code || all[0].Entity != out.Entity {

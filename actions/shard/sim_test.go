@@ -65,6 +65,7 @@ type client struct {
 	asked    []*starlingv1.Act // not yet final, in order
 	sent     time.Time
 	final    map[uint64]*starlingv1.Outcome
+	leaving  uint64 // number of its last action to leave that has an outcome
 	over     bool
 	attached bool
 	holding  []uint64
@@ -331,6 +332,9 @@ func (m *simulation) outcome(c *client, o *clusterv1.RoutedOutcome) {
 	act := c.asked[i]
 	c.asked = slices.Delete(c.asked, i, i+1) // an earlier one may be lost: it is asked again
 	c.final[out.Number] = out
+	if act.GetLeave() != nil {
+		c.leaving = out.Number
+	}
 	if out.Code == starlingv1.Code_FAILED && act.GetCall().GetFunction() != "explode" {
 		m.fatal("%v failed: %s", act, out.Message)
 	}
