@@ -45,6 +45,7 @@ type owner struct {
 	tail     world.Tail
 	snapshot []byte
 	at       uint64
+	missed   int // digests lost one after another
 }
 
 type view struct {
@@ -413,8 +414,8 @@ func (m *simulation) baseline(message pubsub.Message) {
 
 func (m *simulation) readStale() {
 	for _, id := range m.order {
-		for cell, v := range m.views[id] {
-			if v.stale {
+		for _, cell := range slices.Sorted(maps.Keys(m.views[id])) {
+			if m.views[id][cell].stale {
 				o := m.owner(id)
 				o.machine.ReadCell("gateway", &clusterv1.ReadCell{Shard: world.ShardMessage(id), Cell: uint64(cell)})
 				m.soon(o)
@@ -571,15 +572,32 @@ func (m *simulation) tick() {
 	for _, id := range m.order {
 		o := m.owner(id)
 		if digest, due := o.machine.Tick(m.now); due {
-			for _, named := range digest.Cells {
-				if v := m.views[id][named.Cell]; v == nil {
-					m.views[id][named.Cell] = &view{stale: true}
-				} else if v.sequence < named.Sequence && !m.faults {
-					v.stale = true
-				}
-			}
+			m.digest(o, digest)
 		}
 		m.soon(o)
+	}
+}
+
+// digest brings a digest to the watchers. A change is named in three of them:
+// when three are lost in a row, the connection was cut, and who watches knows.
+func (m *simulation) digest(o *owner, digest pubsub.Digest) {
+	cells := m.views[o.id]
+	if m.chance(0.5) {
+		if o.missed++; o.missed == 3 {
+			o.missed = 0
+			for _, v := range cells {
+				v.stale = true
+			}
+		}
+		return
+	}
+	o.missed = 0
+	for _, named := range digest.Cells {
+		if v := cells[named.Cell]; v == nil {
+			cells[named.Cell] = &view{stale: true}
+		} else if v.sequence < named.Sequence {
+			v.stale = true
+		}
 	}
 }
 
