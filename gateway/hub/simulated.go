@@ -32,5 +32,27 @@ func (p *SimulatedPace) Due(now, arrived time.Duration) time.Duration {
 	return p.pace.due(origin.Add(now), origin.Add(arrived)).Sub(origin)
 }
 
+// Left notes how old an update was when it was handed to a socket.
+func (p *SimulatedPace) Left(age time.Duration) { p.pace.left(age) }
+
+// PutOff is by how much a hub is woken later than its first message comes, for the
+// company of the next ones.
+func (p *SimulatedPace) PutOff() time.Duration {
+	if p.pace.wait >= leisure {
+		return moment
+	}
+	return 0
+}
+
 // Each is the time that one flush takes, smoothed.
 func (p *SimulatedPace) Each() time.Duration { return p.pace.each }
+
+// SimulatedRhythm is the rule by which a hub writes ahead of time what would fall
+// due before the store's next round.
+type SimulatedRhythm struct{ rhythm rhythm }
+
+// Turn notes a turn of the hub at now, and whether it brought messages. It says
+// how far ahead of time to write in it.
+func (r *SimulatedRhythm) Turn(now time.Duration, brought bool, p *SimulatedPace) time.Duration {
+	return r.rhythm.turn(origin.Add(now), brought, p.pace.wait)
+}
