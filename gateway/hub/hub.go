@@ -29,6 +29,7 @@ type Hub struct {
 	recount  map[cellKey]struct{} // cells whose number of watchers changed
 	requests map[uint64]*cell
 	request  uint64
+	refused  []*cell // whose reads are to be sent again, see cell.retryAt
 
 	wheel  wheel // who is to be written to, and when
 	pace   pace
@@ -224,12 +225,7 @@ func (h *Hub) private(p privateMessage) {
 func (h *Hub) tick(ticks int, now time.Time) {
 	h.pace.tick(now)
 	h.welcomeLate(now)
-	for _, c := range h.cells {
-		if !c.retryAt.IsZero() && !now.Before(c.retryAt) {
-			c.retryAt = time.Time{}
-			h.sendRead(c)
-		}
-	}
+	h.retryReads(now)
 	for w := range h.crowds {
 		w.tick(ticks, now)
 	}

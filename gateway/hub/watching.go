@@ -190,8 +190,28 @@ const readRetry = 50 * time.Millisecond
 
 func (h *Hub) readRefused(request uint64) {
 	if c := h.requests[request]; c != nil && c.reader.State() == pubsub.CellReading {
+		if c.retryAt.IsZero() {
+			h.refused = append(h.refused, c)
+		}
 		c.retryAt = time.Now().Add(readRetry)
 	}
+}
+
+// retryReads sends again what was refused a while ago.
+func (h *Hub) retryReads(now time.Time) {
+	waiting := h.refused
+	h.refused = h.refused[:0]
+	for _, c := range waiting {
+		switch {
+		case c.retryAt.IsZero() || h.cells[c.key] != c: // read, or closed, since
+		case now.Before(c.retryAt):
+			h.refused = append(h.refused, c)
+		default:
+			c.retryAt = time.Time{}
+			h.sendRead(c)
+		}
+	}
+	clear(waiting[len(h.refused):])
 }
 
 func (h *Hub) readAgain(affected func(world.ShardID) bool) {
