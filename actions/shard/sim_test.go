@@ -146,8 +146,19 @@ func (m *simulation) load(o *owner) {
 	}
 	o.machine = machine
 	machine.Invariants()
-	for _, v := range m.views[o.id] {
-		v.stale = true // a new epoch: the gateways hear of it by its digest
+	m.readAgain(o)
+}
+
+// readAgain does what watchers do on a new epoch and after a cut connection.
+func (m *simulation) readAgain(o *owner) {
+	cells := m.views[o.id]
+	for _, v := range cells {
+		v.stale = true
+	}
+	for _, named := range o.machine.WholeDigest(m.now).Cells {
+		if cells[named.Cell] == nil {
+			cells[named.Cell] = &view{stale: true}
+		}
 	}
 }
 
@@ -585,9 +596,7 @@ func (m *simulation) digest(o *owner, digest pubsub.Digest) {
 	if m.chance(0.5) {
 		if o.missed++; o.missed == 3 {
 			o.missed = 0
-			for _, v := range cells {
-				v.stale = true
-			}
+			m.readAgain(o)
 		}
 		return
 	}
