@@ -72,7 +72,7 @@ func (c *connection) closeWith(code starlingv1.CloseCode, reason string) {
 
 // Messages implements conn.Receiver.
 func (c *connection) Messages(_ conn.Conn, payloads [][]byte) {
-	now := time.Now()
+	now, arrived := time.Now(), c.conn.LastRead()
 	c.gateway.metrics.messages.Add(float64(len(payloads)))
 	for _, payload := range payloads {
 		if c.closing.Load() {
@@ -93,13 +93,13 @@ func (c *connection) Messages(_ conn.Conn, payloads [][]byte) {
 			c.close(starlingv1.CloseCode_BAD_MESSAGE, err.Error())
 			return
 		}
-		c.take(now, in, within)
+		c.take(now, arrived, in, within)
 	}
 }
 
 // take handles a message. Over the rate, actions are refused and the rest is
 // ignored.
-func (c *connection) take(now time.Time, in incoming, within bool) {
+func (c *connection) take(now, arrived time.Time, in incoming, within bool) {
 	s := c.session.Load()
 	switch {
 	case in.message.GetHello() != nil:
@@ -111,7 +111,7 @@ func (c *connection) take(now time.Time, in incoming, within bool) {
 	case s == nil:
 		c.close(starlingv1.CloseCode_BAD_MESSAGE, "say Hello and wait for Welcome first")
 	case in.act != nil:
-		s.act(now, in, within)
+		s.act(now, arrived, in, within)
 	case !within:
 	case in.message.GetPing() != nil:
 		s.client.Send(&starlingv1.ServerMessage{Kind: &starlingv1.ServerMessage_Pong{Pong: &starlingv1.Pong{

@@ -58,7 +58,7 @@ type flight struct {
 }
 
 // act takes an action of the client.
-func (s *session) act(now time.Time, in incoming, within bool) {
+func (s *session) act(now, arrived time.Time, in incoming, within bool) {
 	number := in.act.GetNumber()
 	if !within {
 		s.refuse(number, starlingv1.Code_RATE, "over the rate of this connection", 100*time.Millisecond)
@@ -84,7 +84,7 @@ func (s *session) act(now time.Time, in incoming, within bool) {
 		s.refuse(number, starlingv1.Code_BUSY, "the server carries no more now: everybody gets an equal share", max(after, time.Millisecond))
 		return
 	}
-	f := flight{number: number, raw: append(s.spare, in.raw...), arrived: now, sent: now, to: s.shard}
+	f := flight{number: number, raw: append(s.spare, in.raw...), arrived: arrived, sent: now, to: s.shard}
 	s.spare = nil
 	s.flights = slices.Insert(s.flights, at, f)
 	hold := s.waiting

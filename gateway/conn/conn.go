@@ -38,7 +38,8 @@ type Conn interface {
 	// Close sends a close frame with code and reason if the socket takes it,
 	// and ends the connection within CloseWait. Only the first call counts.
 	Close(code starlingv1.CloseCode, reason string)
-	// LastRead is when bytes last came in.
+	// LastRead is when bytes last came in: to this machine, where the system
+	// says so, however long they were not read.
 	LastRead() time.Time
 	// LastProgress is when the socket last took bytes.
 	LastProgress() time.Time

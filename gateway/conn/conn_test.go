@@ -66,14 +66,21 @@ func eachWay(t *testing.T, run func(t *testing.T, w way)) {
 func serve(t testing.TB, options conn.Options, w way) *server {
 	t.Helper()
 	options.Portable = w.portable
+	receiver := newReceiver()
+	return serveWith(t, options, w, receiver, receiver)
+}
+
+// serveWith serves to a receiver of the test's own; r hears who came.
+func serveWith(t testing.TB, options conn.Options, w way, r *receiver, told conn.Receiver) *server {
+	t.Helper()
 	upgrader, err := conn.NewUpgrader(options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(upgrader.Close)
-	s := &server{receiver: newReceiver()}
+	s := &server{receiver: r}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := upgrader.Upgrade(w, r, func(conn.Conn) conn.Receiver { return s.receiver })
+		c, err := upgrader.Upgrade(w, r, func(conn.Conn) conn.Receiver { return told })
 		if err == nil {
 			s.receiver.accepted <- c
 		}

@@ -104,8 +104,9 @@ func (c *polled) ready(events uint32, now time.Time) {
 // read takes what the socket has, up to one buffer.
 func (c *polled) read(events uint32, now time.Time) {
 	p := c.poller
+	at := now.Sub(started)
 	for {
-		n, errno := readSocket(int(c.fd), p.buffer)
+		n, arrived, errno := p.reception.read(int(c.fd), at)
 		switch {
 		case errno == syscall.EINTR:
 			continue
@@ -118,12 +119,12 @@ func (c *polled) read(events uint32, now time.Time) {
 			c.finish(errEnded)
 			return
 		}
-		c.lastRead.Store(int64(now.Sub(started)))
-		if !c.incoming(p.buffer[:n]) {
+		c.lastRead.Store(int64(arrived))
+		if !c.incoming(p.reception.buffer[:n]) {
 			return
 		}
 		switch {
-		case n == len(p.buffer): // there may be more: let others have their turn
+		case n == len(p.reception.buffer): // there may be more: let others have their turn
 			p.again = append(p.again, wakeUp{c, events &^ syscall.EPOLLOUT})
 			return
 		case events&epollEnding == 0: // read dry: what comes makes a new event

@@ -46,11 +46,11 @@ type poller struct {
 	wakeUps atomic.Uint64
 
 	// Of the goroutine.
-	events []syscall.EpollEvent
-	turn   []wakeUp
-	again  []wakeUp // had more to read than one turn brings
-	buffer []byte
-	box    inbox
+	events    []syscall.EpollEvent
+	turn      []wakeUp
+	again     []wakeUp // had more to read than one turn brings
+	reception reception
+	box       inbox
 }
 
 // wakeUp is what a socket has to tell.
@@ -75,7 +75,8 @@ func newPoller(options *Options) (*poller, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	p := &poller{options: options, epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"),
-		done: make(chan struct{}), events: make([]syscall.EpollEvent, eventsAtOnce), buffer: make([]byte, readAtOnce)}
+		done: make(chan struct{}), events: make([]syscall.EpollEvent, eventsAtOnce)}
+	p.reception.buffer = make([]byte, readAtOnce)
 	if p.raw, err = p.file.SyscallConn(); err == nil {
 		err = p.file.SetReadDeadline(time.Time{}) // fails if it is not watched
 	}
@@ -198,6 +199,7 @@ func (p *poller) serve(events []syscall.EpollEvent) {
 	}
 	p.mu.Unlock()
 	now := time.Now()
+	p.reception.clock.sync(now)
 	for _, w := range turn {
 		w.conn.ready(w.events, now)
 	}

@@ -37,6 +37,7 @@ func (ps *pollers) adopt(c net.Conn, json bool) (opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	stampArrivals(fd)
 	return p.newPolled(fd, json), nil
 }
 

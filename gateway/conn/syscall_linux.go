@@ -9,15 +9,6 @@ import (
 // The calls below never wait, so the scheduler is not told of them: it would
 // look for another thread to go on with meanwhile.
 
-// readSocket reads once.
-func readSocket(fd int, p []byte) (n int, errno syscall.Errno) {
-	r, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(r), 0
-}
-
 // gathered is how many buffers one system call writes at most.
 const gatheredAtOnce = 64
 
