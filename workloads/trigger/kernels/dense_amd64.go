@@ -33,9 +33,14 @@ func packDense(n *network.Network, set Set) *dense {
 	d := &dense{set: set, size: n.Shape.Size, pool: n.Shape.Pool, threshold: n.Threshold}
 	first := &n.Layers[0]
 	if n.Shape.Size > 64 {
-		p := newPacking((first.Units + 3) / 4 * (32 + 4*first.Inputs))
-		p.lines(first)
-		d.lines = first.Inputs / 64
+		lines := first.Inputs / 64
+		p := newPacking((first.Units + 3) / 4 * (32 + 160*((lines+1)/2) + 4*first.Inputs))
+		if set == AVX2 {
+			p.linesWords(first)
+		} else {
+			p.lines(first)
+		}
+		d.lines = lines
 		d.first = packedLayer{weights: unsafe.SliceData(p.b), blocks: (first.Units + 3) / 4, shift: first.Shift}
 	} else {
 		d.first = packNarrow(first, asRead, (first.Inputs+7)/8)
@@ -77,10 +82,18 @@ func (d *dense) run(classes, units int) func(batch []stream.Ref, out []stream.De
 	switch {
 	case d.pool > 1:
 		return func(batch []stream.Ref, out []stream.Decision) { d.runPooled(batch, out, classes) }
+	case len(d.rest) == 0 && d.lines > 0:
+		return func(batch []stream.Ref, out []stream.Decision) { d.runOne(batch, out, classes) }
 	case units <= fewUnits:
 		return func(batch []stream.Ref, out []stream.Decision) { d.runFew(batch, out, classes) }
 	}
 	return func(batch []stream.Ref, out []stream.Decision) { d.runMany(batch, out, classes) }
+}
+
+// runOne runs the only layer, whose sums are the logits.
+func (d *dense) runOne(batch []stream.Ref, out []stream.Decision, classes int) {
+	var sums [4 * network.MostLogits]int32
+	d.decide(batch, out, &workspace{sums: sums[:], classes: classes})
 }
 
 func (d *dense) runFew(batch []stream.Ref, out []stream.Decision, classes int) {
@@ -163,7 +176,7 @@ func (d *dense) wide(records *byte, sums []int32) {
 	if d.set == VNNI {
 		wideVNNIx4(records, d.size, &sums[0], d.first.weights, d.lines, d.first.blocks)
 	} else {
-		wideAVX2x2(records, d.size, &sums[0], d.first.weights, d.lines, d.first.blocks)
+		wideWordsx2(records, d.size, &sums[0], d.first.weights, d.first.blocks)
 	}
 }
 
@@ -171,6 +184,6 @@ func (d *dense) wideOne(record *byte, sums []int32) {
 	if d.set == VNNI {
 		wideVNNIx1(record, 0, &sums[0], d.first.weights, d.lines, d.first.blocks)
 	} else {
-		wideAVX2x1(record, 0, &sums[0], d.first.weights, d.lines, d.first.blocks)
+		wideWordsx1(record, 0, &sums[0], d.first.weights, d.first.blocks)
 	}
 }

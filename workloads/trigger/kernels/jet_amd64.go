@@ -35,6 +35,9 @@ func packJetAVX2(n *network.Network) *packing {
 }
 
 func jetAVX2(n *network.Network) []stream.Kernel {
+	if p, ok := packJetWords(n); ok {
+		return jetWords(unsafe.SliceData(p.b))
+	}
 	w := unsafe.SliceData(packJetAVX2(n).b)
 	return ladder(func(size int) func([]stream.Ref, []stream.Decision) {
 		switch size {

@@ -127,11 +127,17 @@ func (p *packing) lines(l *network.Layer) {
 	for from := 0; from < l.Units; from += 4 {
 		p.bias(l, from, 8, 0)
 		for k := 0; k < l.Inputs; k += 64 {
-			for o := from; o < from+4; o++ {
-				for i := k; i < k+64; i += 4 {
-					p.group(l, o, i)
-				}
-			}
+			p.lineWeights(l, from, k)
+		}
+	}
+}
+
+// lineWeights appends the weights of the four units from from on for the line that
+// begins at input k.
+func (p *packing) lineWeights(l *network.Layer, from, k int) {
+	for o := from; o < from+4; o++ {
+		for i := k; i < k+64; i += 4 {
+			p.group(l, o, i)
 		}
 	}
 }

@@ -17,10 +17,22 @@ func jetAVX2x4(records *byte, out *stream.Decision, weights *byte, times int)
 func jetAVX2x8(records *byte, out *stream.Decision, weights *byte, times int)
 
 //go:noescape
-func wideAVX2x1(records *byte, stride int, sums *int32, weights *byte, lines int, blocks int)
+func jetWordsx1(records *byte, out *stream.Decision, weights *byte, times int)
 
 //go:noescape
-func wideAVX2x2(records *byte, stride int, sums *int32, weights *byte, lines int, blocks int)
+func jetWordsx2(records *byte, out *stream.Decision, weights *byte, times int)
+
+//go:noescape
+func jetWordsx4(records *byte, out *stream.Decision, weights *byte, times int)
+
+//go:noescape
+func jetWordsx8(records *byte, out *stream.Decision, weights *byte, times int)
+
+//go:noescape
+func wideWordsx1(records *byte, stride int, sums *int32, weights *byte, blocks int)
+
+//go:noescape
+func wideWordsx2(records *byte, stride int, sums *int32, weights *byte, blocks int)
 
 //go:noescape
 func narrowAVX2(x *byte, sums *int32, weights *byte, pairs int, blocks int)

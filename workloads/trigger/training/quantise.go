@@ -37,6 +37,11 @@ func (m *Model) plans(samples []Sample) []plan {
 		for o := range p.factors {
 			p.factors[o] = limit / largest(weights, scales, len(p.factors), o)
 		}
+		if l > 0 {
+			for o := range p.factors {
+				p.factors[o] = fitWords(weights, scales, len(p.factors), o, p.factors[o])
+			}
+		}
 		if l == len(m.layers)-1 {
 			lowest := slices.Min(p.factors)
 			for o := range p.factors {
@@ -145,6 +150,32 @@ func largest(weights, scales []float64, units, o int) float64 {
 		most = max(most, math.Abs(weights[i*units+o]*s))
 	}
 	return most
+}
+
+// wordsHold is what the absolute weights of a unit of a hidden layer may add up to over
+// the inputs i with i % 4 < 2, and over the others, so that their products with 0 to
+// 127 span 16 bits: where a layer has few enough inputs, kernels then add them up there.
+const (
+	wordsHold  = (1<<16 - 1) / 127
+	mostInWord = 64 // inputs; beyond them too much weight would be lost
+)
+
+// fitWords lowers a unit's factor until its rounded weights are within wordsHold.
+func fitWords(weights, scales []float64, units, o int, factor float64) float64 {
+	if len(scales) > mostInWord {
+		return factor
+	}
+	for {
+		var sums [2]float64
+		for i, s := range scales {
+			sums[i%4/2] += math.Abs(math.RoundToEven(weights[i*units+o] * s * factor))
+		}
+		most := max(sums[0], sums[1])
+		if most <= wordsHold {
+			return factor
+		}
+		factor *= min(wordsHold/most, 0.999)
+	}
 }
 
 // chooseShift finds the smallest shift with which at least half of the units may use

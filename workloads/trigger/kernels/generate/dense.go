@@ -13,10 +13,6 @@ func (p *file) wide(isa *instructions, events int) {
 	}
 	p.op("MOVQ CX, R13")
 	p.op("SHLQ $4, R13 // bytes of sums an event")
-	if isa == avx2 {
-		p.op("VPCMPEQW Y%d, Y%d, Y%d", onesRegister, onesRegister, onesRegister)
-		p.op("VPSRLW $15, Y%d, Y%d", onesRegister, onesRegister)
-	}
 	p.line("block:")
 	const units = 4
 	acc := func(e, u int) int { return units*e + u }
@@ -29,11 +25,7 @@ func (p *file) wide(isa *instructions, events int) {
 	p.op("XORQ AX, AX")
 	p.op("MOVQ BX, R8")
 	p.line("line:")
-	if isa == avx2 {
-		p.lineAVX2(events, acc)
-	} else {
-		p.lineVNNI(events, acc)
-	}
+	p.lineVNNI(events, acc)
 	p.op("ADDQ $64, AX")
 	p.op("ADDQ $%d, DX", 64*units)
 	p.countdown("R8", "line")
@@ -53,20 +45,6 @@ func (p *file) wide(isa *instructions, events int) {
 
 // record is the register with the address of event e.
 func record(e int) string { return [...]string{"R9", "R10", "R11", "R12"}[e] }
-
-func (p *file) lineAVX2(events int, acc func(e, u int) int) {
-	x := 4 * events
-	for e := range events {
-		p.op("VMOVDQU (%s)(AX*1), Y%d", record(e), x+2*e)
-		p.op("VMOVDQU 32(%s)(AX*1), Y%d", record(e), x+2*e+1)
-	}
-	product := x + 2*events
-	for u := range 4 {
-		for e := range events {
-			p.multiplyAVX2(64*u, "DX", x+2*e, x+2*e+1, product, acc(e, u))
-		}
-	}
-}
 
 func (p *file) lineVNNI(events int, acc func(e, u int) int) {
 	x := 4 * events

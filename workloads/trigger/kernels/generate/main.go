@@ -27,8 +27,11 @@ func avx2File() string {
 	for _, events := range []int{1, 2, 4, 8} {
 		p.jetByOutput(avx2, events)
 	}
-	p.wide(avx2, 1)
-	p.wide(avx2, 2)
+	for _, events := range []int{1, 2, 4, 8} {
+		p.jetWords(events)
+	}
+	p.wideWords(1)
+	p.wideWords(2)
 	p.narrow(avx2)
 	p.requantise()
 	p.pool()
