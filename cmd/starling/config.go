@@ -27,11 +27,26 @@ func configCommand() *cobra.Command {
 		},
 	})
 	var from sources
+	var roles string
 	check := &cobra.Command{
-		Use:   "check",
+		Use:   "check [FILE]",
 		Short: "Check a file, the environment and flags together; print what is wrong",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Long: `Checks what serve would be started with, and prints all that is wrong, not only the
+first. What only a role needs is checked for the roles in region.roles; files of
+annotation that the settings name are opened in any case.`,
+		Example: `  starling config check starling.toml
+  starling config check starling.toml --roles annotate`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, arguments []string) error {
+			if len(arguments) == 1 {
+				if from.file != "" && from.file != arguments[0] {
+					return fmt.Errorf("two files, %s and --config %s: name one", arguments[0], from.file)
+				}
+				from.file = arguments[0]
+			}
+			if roles != "" {
+				from.set = append(from.set, "region.roles="+roles)
+			}
 			settings, err := server.Load(from.all())
 			if err != nil {
 				return err
@@ -39,11 +54,15 @@ func configCommand() *cobra.Command {
 			if err := settings.CheckWith(actions.NewRegistry()); err != nil {
 				return err
 			}
+			if err := settings.Annotate.Check(); err != nil {
+				return err
+			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ok")
 			return err
 		},
 	}
 	from.flags(check)
+	check.Flags().StringVar(&roles, "roles", "", "gateway, owner, annotate, or several with commas (region.roles)")
 	cmd.AddCommand(check)
 	return cmd
 }

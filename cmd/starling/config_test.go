@@ -44,6 +44,10 @@ func TestConfigCheckNamesTheNearestKey(t *testing.T) {
 	check(`store: kind "paper"`, "--set", "store.kind=paper")
 	check("no such file", "--config", filepath.Join(t.TempDir(), "none.toml"))
 	check("line 1", "--config", file(t, "listen = nowhere\n"))
+	check("no such file", filepath.Join(t.TempDir(), "none.toml"))
+	check("name one", file(t, ""), "--config", file(t, ""))
+	check("none.toml", "--set", "annotate.workflows="+filepath.Join(t.TempDir(), "none.toml"))
+	check(`role "cook"`, file(t, ""), "--roles", "owner,cook")
 	t.Setenv("STARLING_LOG_LEVL", "warn")
 	check(`did you mean "STARLING_LOG_LEVEL"?`)
 }
