@@ -46,6 +46,7 @@ type Config struct {
 	ReconnectAfter time.Duration `toml:"reconnect_after" default:"1s" doc:"base of the time that close reasons ask a client to wait; with jitter, up to twice this"`
 	Reader         string        `toml:"reader" default:"epoll" doc:"how websockets are read: epoll (Linux, without TLS: few goroutines read for all connections; elsewhere the same as portable) or portable (a goroutine for each)"`
 	Pollers        int           `toml:"pollers" default:"0" doc:"goroutines that read for all connections, with reader epoll; 0: one for each four processors"`
+	Writer         string        `toml:"writer" default:"io_uring" doc:"how connections that pollers read are written to: io_uring (one system call for many, where the kernel has it and lets this process use it; else as writev) or writev (one for each)"`
 	BudgetEntities float64       `toml:"budget_entities" default:"500" doc:"updates and events per second that a participant is told of; above it those near come at full rate and the rest thinned out; 0: no bound"`
 	BudgetBytes    float64       `toml:"budget_bytes" default:"65536" doc:"the same in bytes per second; 0: no bound"`
 	BudgetNear     int           `toml:"budget_near" default:"24" doc:"entities around a participant over its budget that come at full rate, about"`
@@ -56,6 +57,12 @@ type Config struct {
 const (
 	ReaderEpoll    = "epoll"
 	ReaderPortable = "portable"
+)
+
+// Values of Config.Writer.
+const (
+	WriterRing = "io_uring"
+	WriterEach = "writev"
 )
 
 // DefaultConfig gives the defaults that the tags name.
@@ -94,6 +101,7 @@ func (c *Config) Validate() error {
 	check(c.BudgetNear >= 1 && c.BudgetNear <= 1000, "budget_near %d: want 1..1000", c.BudgetNear)
 	check(c.Hubs >= 0, "hubs must not be negative")
 	check(c.Reader == ReaderEpoll || c.Reader == ReaderPortable, "reader %q: want %s or %s", c.Reader, ReaderEpoll, ReaderPortable)
+	check(c.Writer == WriterRing || c.Writer == WriterEach, "writer %q: want %s or %s", c.Writer, WriterRing, WriterEach)
 	check(c.Pollers >= 0, "pollers must not be negative")
 	return errors.Join(wrong...)
 }

@@ -102,7 +102,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	g.limits.init(config)
 	g.hubs = hub.New(hub.Config{
 		Hubs: config.Hubs, FlushShare: config.FlushShare, Deadline: config.Deadline, SlowReader: config.SlowReader,
-		Budget: config.budget(), Near: config.BudgetNear,
+		Budget: config.budget(), Near: config.BudgetNear, Ring: config.Writer == WriterRing,
 		Shards: deps.Shards, AppendDisk: hex.AppendDisk, ReadCell: g.readCell, CloseReason: g.closeReason,
 	}, hubMetrics, func(h pubsub.Handler) pubsub.Subscription { return deps.Bus.Subscribe(config.Node, h) })
 	g.running.Go(g.sweep)

@@ -38,6 +38,8 @@ type polled struct {
 	closing bool
 	dead    bool // the socket is cut off, or closed
 	gone    bool // the descriptor is closed
+
+	over atomic.Bool // closing or dead, for the poller: others hold mu while they write to many sockets
 }
 
 // ending is a connection that the peer ended by a mistake: it is to hear of it,
@@ -135,10 +137,7 @@ func (c *polled) read(events uint32, now time.Time) {
 
 // incoming takes what was read and says whether the connection lives on.
 func (c *polled) incoming(input []byte) bool {
-	c.mu.Lock()
-	closing := c.closing || c.dead
-	c.mu.Unlock()
-	if closing {
+	if c.over.Load() {
 		return c.discard(input)
 	}
 	p := c.poller
@@ -224,6 +223,7 @@ func (c *polled) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing, c.dead, c.gone = true, true, true
+	c.over.Store(true)
 	c.unsent, c.decoder = nil, decoder{}
 	_ = syscall.Close(int(c.fd))
 }
@@ -236,6 +236,7 @@ func (c *polled) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = true
+	c.over.Store(true)
 	c.cut()
 }
 
@@ -244,6 +245,7 @@ func (c *polled) abort() {
 func (c *polled) cut() {
 	if !c.dead {
 		c.dead = true
+		c.over.Store(true)
 		_ = syscall.Shutdown(int(c.fd), syscall.SHUT_RDWR)
 	}
 }
@@ -252,20 +254,34 @@ func (c *polled) cut() {
 func (c *polled) Write(frames [][]byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if accepted, done := c.refuses(len(frames)); done {
+		return accepted
+	}
+	return c.put(frames)
+}
+
+// refuses says whether so many frames are not to be written, and how many of
+// them count as accepted then. Called under mu.
+func (c *polled) refuses(frames int) (accepted int, done bool) {
 	if c.closing || c.dead {
-		return len(frames)
+		return frames, true
 	}
 	if c.full {
 		c.refused = c.receiver == nil
-		return 0
 	}
-	return c.put(frames)
+	return 0, c.full
 }
 
 // put writes frames into a socket that is not full; what is begun of them, and
 // the first in any case, is taken. Called under mu.
 func (c *polled) put(frames [][]byte) (accepted int) {
 	n, errno := writeSocket(int(c.fd), frames)
+	return c.took(frames, n, errno)
+}
+
+// took notes that the socket took n bytes of frames, or an error that is final.
+// Called under mu.
+func (c *polled) took(frames [][]byte, n int, errno syscall.Errno) (accepted int) {
 	if errno != 0 {
 		c.cut()
 		return len(frames)
@@ -354,6 +370,7 @@ func (c *polled) closeWith(frame []byte) {
 		return
 	}
 	c.closing = true
+	c.over.Store(true)
 	if c.receiver != nil {
 		c.poller.expire(c)
 	}

@@ -35,6 +35,7 @@ type Client struct {
 	messages  []privateMessage
 	deliveries
 	queued    bool
+	batched   bool  // it is about to be written to
 	due       int64 // in which grain of the hub's wheel
 	full      bool  // the socket takes nothing
 	fullSince time.Time

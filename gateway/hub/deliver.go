@@ -43,8 +43,7 @@ func (h *Hub) spread() time.Duration {
 // gatherViewer collects what is pending for a viewer, in the order in which it
 // happened: a state must not come after what took the entity away, nor a change
 // before what tells of the whole.
-func (h *Hub) gatherViewer(c *Client, v *viewer, now time.Time) {
-	o := &h.out
+func (h *Hub) gatherViewer(c *Client, v *viewer, o *output, now time.Time) {
 	add := func(f *frame, m mark) {
 		m.watch, m.frame = v.watch, f
 		o.buffers, o.marks = append(o.buffers, f.bytes(c.json)), append(o.marks, m)

@@ -9,11 +9,35 @@ import (
 	"github.com/starling-vr/starling/gateway/conn"
 )
 
+// batchSize is how many clients are written to at a time.
+const batchSize = 64
+
+// batch is what is about to be written, with few system calls: outputs[i] goes to
+// clients[i]. What is gathered from cells stays as it is until it is settled: only
+// clients that are settled let go of frames.
+type batch struct {
+	writer  *conn.BatchWriter
+	clients []*Client
+	scratch []output
+	outputs []conn.Output
+}
+
 // output is the scratch of one client's flush.
 type output struct {
 	bytes   []byte   // private messages
 	buffers [][]byte // what is written, in order
 	marks   []mark   // what each buffer is
+}
+
+// room gives the scratch for the next client.
+func (b *batch) room() *output {
+	n := len(b.clients)
+	if n == len(b.scratch) {
+		b.scratch = append(b.scratch, output{})
+	}
+	o := &b.scratch[n]
+	o.bytes, o.buffers, o.marks = o.bytes[:0], o.buffers[:0], o.marks[:0]
+	return o
 }
 
 // mark says what a buffer holds: a frame of a watch, or private messages.
@@ -76,11 +100,15 @@ func (h *Hub) flushDue(now time.Time, ahead time.Duration) (rest time.Duration, 
 	for {
 		// The processors are shared: a flush is reckoned at twice its time.
 		grain, rest, ok := h.wheel.next(now, 2*h.pace.each)
-		if !ok || rest > ahead {
+		switch {
+		case ok && rest <= ahead:
+			now = h.flushGrain(grain, now)
+		case len(h.batch.clients) > 0: // what fell due meanwhile goes, too
+			now = h.deliverTimed(now)
+		default:
 			h.wheel.advance(now)
 			return rest, ok
 		}
-		now = h.flushGrain(grain, now)
 	}
 }
 
@@ -88,7 +116,7 @@ func (h *Hub) flushGrain(grain int64, started time.Time) (ended time.Time) {
 	bucket := h.wheel.take(grain)
 	flushed := 0
 	for _, c := range bucket {
-		if c.hub.Load() == h && c.due == grain && h.flush(c, started) {
+		if c.hub.Load() == h && c.due == grain && h.enter(c, started) {
 			flushed++
 		}
 	}
@@ -98,9 +126,21 @@ func (h *Hub) flushGrain(grain int64, started time.Time) (ended time.Time) {
 	return ended
 }
 
-// flush writes all that is pending for a client with one system call, if there
-// is anything.
-func (h *Hub) flush(c *Client, now time.Time) bool {
+func (h *Hub) deliverTimed(started time.Time) (ended time.Time) {
+	ended = h.deliver()
+	h.pace.worked(0, ended.Sub(started), 0)
+	return ended
+}
+
+// flush writes all that is pending for a client, at once.
+func (h *Hub) flush(c *Client, now time.Time) {
+	h.enter(c, now)
+	h.deliver()
+}
+
+// enter puts all that is pending for a client into the batch, if there is
+// anything.
+func (h *Hub) enter(c *Client, now time.Time) bool {
 	if c.hub.Load() != h || !c.queued || c.gone || c.full { // the hub first: the rest is its
 		return false
 	}
@@ -108,25 +148,50 @@ func (h *Hub) flush(c *Client, now time.Time) bool {
 	if h.awaitsCell(c, now) {
 		return false
 	}
-	h.gather(c, now)
-	if len(h.out.buffers) == 0 {
+	if c.batched || len(h.batch.clients) == batchSize {
+		h.deliver()
+	}
+	o := h.batch.room()
+	h.gather(c, o, now)
+	if len(o.buffers) == 0 {
 		if c.viewers > 0 {
 			h.settleViewers(c, now)
 		}
 		return false
 	}
-	accepted := c.conn.Write(h.out.buffers)
-	h.metrics.Writes.Inc()
-	h.settle(c, accepted, time.Now())
-	clear(h.out.buffers)
-	clear(h.out.marks)
+	c.batched = true
+	h.batch.clients = append(h.batch.clients, c)
 	return true
 }
 
+// deliver writes the batch.
+func (h *Hub) deliver() (now time.Time) {
+	b := &h.batch
+	if len(b.clients) == 0 {
+		return time.Now()
+	}
+	b.outputs = b.outputs[:0]
+	for i, c := range b.clients {
+		b.outputs = append(b.outputs, conn.Output{Conn: c.conn, Frames: b.scratch[i].buffers})
+	}
+	calls := b.writer.Calls()
+	b.writer.Write(b.outputs)
+	h.metrics.WriteCalls.Add(float64(b.writer.Calls() - calls))
+	h.metrics.Writes.Add(float64(len(b.clients)))
+	now = time.Now()
+	for i, c := range b.clients {
+		c.batched = false
+		h.settle(c, &b.scratch[i], b.outputs[i].Accepted, now)
+		clear(b.scratch[i].buffers)
+		clear(b.scratch[i].marks)
+		b.clients[i], b.outputs[i] = nil, conn.Output{}
+	}
+	b.clients = b.clients[:0]
+	return now
+}
+
 // gather collects what is pending: private messages first.
-func (h *Hub) gather(c *Client, now time.Time) {
-	o := &h.out
-	o.bytes, o.buffers, o.marks = o.bytes[:0], o.buffers[:0], o.marks[:0]
+func (h *Hub) gather(c *Client, o *output, now time.Time) {
 	if c.pendingAnything() {
 		for i := range c.messages {
 			o.bytes = c.messages[i].append(o.bytes, c.json)
@@ -141,19 +206,19 @@ func (h *Hub) gather(c *Client, now time.Time) {
 		from = c.watches
 	}
 	for _, w := range from {
-		h.gatherCell(c, w, now)
+		h.gatherCell(c, w, o, now)
 	}
 	c.forgetNews()
 }
 
 // gatherCell collects what a cell has for a client.
-func (h *Hub) gatherCell(c *Client, w *watch, now time.Time) {
-	o, target := &h.out, w.cell
+func (h *Hub) gatherCell(c *Client, w *watch, o *output, now time.Time) {
+	target := w.cell
 	if !target.live || w.behind() {
 		return
 	}
 	if w.viewer != nil && w.viewer.stream != nil {
-		h.gatherViewer(c, w.viewer, now)
+		h.gatherViewer(c, w.viewer, o, now)
 		return
 	}
 	target.seal(h, now)
@@ -181,13 +246,13 @@ func (c *Client) forgetNews() {
 }
 
 // settle notes what the socket took.
-func (h *Hub) settle(c *Client, accepted int, now time.Time) {
+func (h *Hub) settle(c *Client, o *output, accepted int, now time.Time) {
 	bytes := 0
-	for i, m := range h.out.marks {
+	for i, m := range o.marks {
 		if i >= accepted {
 			break
 		}
-		bytes += len(h.out.buffers[i])
+		bytes += len(o.buffers[i])
 		if m.watch == nil {
 			h.metrics.Private.Add(float64(len(c.messages)))
 			clear(c.messages)
@@ -200,12 +265,12 @@ func (h *Hub) settle(c *Client, accepted int, now time.Time) {
 		h.given(m, now)
 	}
 	h.metrics.Bytes.Add(float64(bytes))
-	if accepted < len(h.out.marks) {
+	if accepted < len(o.marks) {
 		h.becomeFull(c, now)
 	} else if c.viewers > 0 {
 		h.settleViewers(c, now)
 	}
-	for _, m := range h.out.marks {
+	for _, m := range o.marks {
 		if m.watch == nil {
 			continue
 		}

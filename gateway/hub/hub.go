@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/starling-vr/starling/gateway/conn"
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/world"
 )
@@ -49,7 +50,7 @@ type Hub struct {
 	freeFrames []*frame
 	disk       []world.Cell
 	steps      []byte // scratch of baselines
-	out        output
+	batch      batch
 }
 
 type sightingOf struct {
@@ -82,6 +83,7 @@ func newHub(s *Hubs, index int) *Hub {
 		clients: make(map[*Client]struct{}), opening: make(map[*Client]time.Time), avatars: make(map[world.EntityID]*Client),
 		recount: make(map[cellKey]struct{}), requests: make(map[uint64]*cell),
 		crowds: make(map[*crowd]struct{}), squeeze: squeeze{1},
+		batch: batch{writer: conn.NewBatchWriter(s.config.Ring)},
 		wheel: newWheel(time.Now(), s.config.Deadline), pace: newPace(s.config.FlushShare, s.config.Deadline),
 	}
 }
@@ -125,6 +127,7 @@ const tickEvery = 50 * time.Millisecond
 // would put them into the runtime's heap and out of it again with every turn.
 func (h *Hub) run() {
 	defer close(h.stopped)
+	defer h.batch.writer.Close()
 	var ticked atomic.Bool
 	ticker := time.AfterFunc(tickEvery, func() {
 		ticked.Store(true)

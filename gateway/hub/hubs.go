@@ -4,7 +4,7 @@
 // cell mostly share one. A hub is one goroutine that owns its cells' images,
 // its clients and their interest, and does all their writing: a cell's frame is
 // encoded once for all who watch it, and leaves together with a client's
-// private messages in one system call.
+// private messages in one write.
 package hub
 
 import (
@@ -27,6 +27,7 @@ type Config struct {
 	CellLinger  time.Duration // how long a cell without watchers is kept, default 2 s
 	Budget      Budget        // of deliveries to each client; default none
 	Near        int           // entities that are near in a crowd, about, default 24
+	Ring        bool          // write to many connections with one system call, where the kernel lets us (conn.BatchWriter)
 	Shards      world.ShardMap
 	AppendDisk  func(dst []world.Cell, center world.Cell, ring int) []world.Cell
 	ReadCell    func(shard world.ShardID, cell world.Cell, request uint64)

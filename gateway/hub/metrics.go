@@ -14,6 +14,7 @@ type Metrics struct {
 	Frames           prometheus.Counter
 	Private          prometheus.Counter
 	Writes           prometheus.Counter
+	WriteCalls       prometheus.Counter
 	Bytes            prometheus.Counter
 	SlowReaders      prometheus.Counter
 	SlowClosed       prometheus.Counter
@@ -40,7 +41,8 @@ func NewMetrics(r prometheus.Registerer, deadline time.Duration) (*Metrics, erro
 		BaselinesEncoded: counter("baselines_encoded_total", "Baselines of cells encoded."),
 		Frames:           counter("frames_sent_total", "Cell frames handed to sockets."),
 		Private:          counter("private_messages_sent_total", "Outcomes and other private messages handed to sockets."),
-		Writes:           counter("flushes_total", "Flushes: writes to a connection, each one system call."),
+		Writes:           counter("flushes_total", "Flushes: writes to a connection."),
+		WriteCalls:       counter("write_calls_total", "System calls of the flushes: one for many with gateway.writer io_uring, else one for each."),
 		Bytes:            counter("sent_bytes_total", "Bytes of websocket frames handed to sockets."),
 		SlowReaders:      counter("full_sockets_total", "Times that a socket took no more and states began to conflate."),
 		SlowClosed:       counter("slow_readers_closed_total", "Connections closed as SLOW_READER."),
@@ -55,7 +57,7 @@ func NewMetrics(r prometheus.Registerer, deadline time.Duration) (*Metrics, erro
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.FramesEncoded, m.BaselinesEncoded, m.Frames, m.Private, m.Writes, m.Bytes,
+	for _, c := range []prometheus.Collector{m.FramesEncoded, m.BaselinesEncoded, m.Frames, m.Private, m.Writes, m.WriteCalls, m.Bytes,
 		m.SlowReaders, m.SlowClosed, m.CellReads, m.PartialsEncoded, m.NearDeliveries, m.Thinned, m.OverBudget, m.Viewers, m.Latency} {
 		if err := r.Register(c); err != nil {
 			return nil, err

@@ -253,7 +253,7 @@ func (s *stream) bound(now time.Time) {
 	}
 	oldest := s.first()
 	for i := len(s.viewers) - 1; i >= 0; i-- { // one that goes is replaced by the last
-		if w := s.viewers[i].watch; s.viewers[i].at == oldest {
+		if w := s.viewers[i].watch; s.viewers[i].at == oldest && !w.client.batched { // those are about to get them
 			w.becomeStale()
 			s.crowd.hub.queueAt(w.client, now, now)
 		}
