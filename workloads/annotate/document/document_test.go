@@ -185,3 +185,19 @@ func TestStopWords(t *testing.T) {
 		}
 	}
 }
+
+// The short way to describe a token, which takes eight bytes at a time, says what the
+// long one does.
+func TestDescribedEitherWay(t *testing.T) {
+	byAny := rapid.OneOf(rapid.StringMatching(`[ -~]{1,20}`), rapid.StringMatching(`[A-Za-z]{1,20}`), rapid.StringMatching(`[0-9.,-]{1,18}`), rapid.StringN(1, 20, 40))
+	rapid.Check(t, func(t *rapid.T) {
+		word, after := byAny.Draw(t, "word"), rapid.StringN(0, 20, 40).Draw(t, "after")
+		short := Token{End: uint32(len(word))}
+		long := short
+		short.describe([]byte(word + after))
+		long.describeLong([]byte(word))
+		if short != long || short.Word != HashString(word) {
+			t.Fatalf("%q: %+v, want %+v", word, short, long)
+		}
+	})
+}

@@ -23,7 +23,7 @@ func (d *Document) AppendToken(start, end int, flags Flags) {
 	d.Tokens = append(d.Tokens, Token{Start: uint32(start), End: uint32(end), Flags: flags})
 	i := len(d.Tokens) - 1
 	t := &d.Tokens[i]
-	t.Describe(d.Text[start:end])
+	t.describe(d.Text)
 	t.Term = d.term(t.Word, uint32(i), t.Shape)
 }
 

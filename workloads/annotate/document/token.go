@@ -35,6 +35,18 @@ const (
 	Shapes       = 8
 )
 
+// Small says that a token has nothing of a name: small letters with or without hyphens,
+// a number, a mark, or what was divided from a word ("'s", "n't").
+func (t *Token) Small() bool {
+	switch t.Shape {
+	case Lower, Number, Mark, Hyphened:
+		return true
+	case Mixed:
+		return byte(t.Prefix) == '\'' || t.Prefix&0xffff == 'n'|'\''<<8
+	}
+	return false
+}
+
 // Flags of a token.
 type Flags uint8
 
@@ -96,44 +108,6 @@ var folded, class = func() (folded [256]byte, class [256]tally) {
 	return
 }()
 
-const (
-	hashStart = 2166136261
-	hashPrime = 16777619
-)
-
-// Hash is FNV-1a, 32 bits, of the folded bytes: capitals of ASCII as small letters,
-// digits as '0', and typographic quotation marks, dashes and the ellipsis as their
-// ASCII equivalents, so that "It's", "it's" and "it’s" are one word. It is never 0.
-func Hash(b []byte) uint32 {
-	h := uint32(hashStart)
-	for _, c := range b {
-		if c >= 0x80 {
-			var room [96]byte
-			return hashFolded(foldMarks(room[:0], b))
-		}
-		h = (h ^ uint32(folded[c])) * hashPrime
-	}
-	return notZero(h)
-}
-
-// HashString is Hash of a string.
-func HashString(s string) uint32 { return Hash([]byte(s)) }
-
-func hashFolded(b []byte) uint32 {
-	h := uint32(hashStart)
-	for _, c := range b {
-		h = (h ^ uint32(folded[c])) * hashPrime
-	}
-	return notZero(h)
-}
-
-func notZero(h uint32) uint32 {
-	if h == 0 {
-		return 1
-	}
-	return h
-}
-
 // foldMarks appends b with the marks of U+2010 to U+2026 that have an ASCII
 // equivalent replaced by it.
 func foldMarks(dst, b []byte) []byte {
@@ -163,39 +137,6 @@ func asciiMark(last byte) string {
 		return "..."
 	}
 	return ""
-}
-
-// Describe fills in what a token's bytes say of it: Word, Suffix, Prefix, Shape and
-// the flag Beyond. b must not be empty, nor longer than 65,535 bytes.
-func (t *Token) Describe(b []byte) {
-	h, suffix, high := uint32(hashStart), uint32(0), byte(0)
-	var seen tally
-	for _, c := range b {
-		f := folded[c]
-		h = (h ^ uint32(f)) * hashPrime
-		suffix = suffix<<8 | uint32(f)
-		seen += class[c]
-		high |= c
-	}
-	if high >= 0x80 {
-		t.describeBeyond(b)
-		return
-	}
-	t.Word, t.Suffix, t.Prefix = notZero(h), suffix, prefix(b)
-	t.Shape = shape(b, seen)
-}
-
-func (t *Token) describeBeyond(b []byte) {
-	var room [96]byte
-	f := foldMarks(room[:0], b)
-	t.Flags |= Beyond
-	t.Word, t.Prefix, t.Suffix = hashFolded(f), prefix(f), 0
-	var seen tally
-	for _, c := range f {
-		t.Suffix = t.Suffix<<8 | uint32(folded[c])
-		seen += class[c]
-	}
-	t.Shape = shape(f, seen)
 }
 
 func prefix(b []byte) uint32 {

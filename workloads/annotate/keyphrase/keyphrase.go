@@ -8,6 +8,7 @@ package keyphrase
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 )
@@ -31,6 +32,7 @@ type Finder struct {
 	Rarity []uint8
 	chunks []chunk
 	slots  []uint32 // index into chunks, plus 1
+	mask   uint64   // of the slots in use
 }
 
 type chunk struct {
@@ -43,9 +45,7 @@ type chunk struct {
 // Find writes the document's keyphrases to d.Phrases, best first.
 func (f *Finder) Find(d *document.Document) {
 	f.chunks = f.chunks[:0]
-	if f.slots == nil {
-		f.slots = make([]uint32, 2*maxChunks)
-	}
+	f.room(len(d.Tokens))
 	d.Phrases = d.Phrases[:0]
 	tagged := len(d.Tokens) > 0 && d.Tokens[0].Tag != document.NoTag
 	for _, s := range d.Sentences {
@@ -59,6 +59,15 @@ func (f *Finder) Find(d *document.Document) {
 		c := &f.chunks[i]
 		f.slots[c.slot] = 0
 		f.rank(d, document.Phrase{Start: c.start, End: c.end, Count: c.count, Score: f.score(d, c)})
+	}
+}
+
+// room makes the table of chunks, which is empty between documents, large enough for a
+// document of so many tokens, but no larger: a small one stays near the processor.
+func (f *Finder) room(tokens int) {
+	f.mask = 1<<bits.Len(uint(min(tokens, 2*maxChunks-1))) - 1
+	if len(f.slots) <= int(f.mask) {
+		f.slots = make([]uint32, f.mask+1)
 	}
 }
 
@@ -133,9 +142,9 @@ func (f *Finder) count(d *document.Document, start, end uint32) {
 
 // slot finds where a hash is, or belongs.
 func (f *Finder) slot(hash uint64) uint64 {
-	at := hash % (2 * maxChunks)
+	at := hash & f.mask
 	for f.slots[at] != 0 && f.chunks[f.slots[at]-1].hash != hash {
-		at = (at + 1) % (2 * maxChunks)
+		at = (at + 1) & f.mask
 	}
 	return at
 }

@@ -191,18 +191,26 @@ func (s *shard) place() (at uint32, evicted bool) {
 	}
 }
 
-// accompany notes that other is mentioned beside id. The rarest companion makes
-// room (Metwally et al., "Efficient computation of frequent and top-k elements in
-// data streams", 2005).
-func (b *Base) accompany(id, other uint64) {
-	s := b.shard(id)
+// accompany notes that the entities of seen, except itself, are mentioned beside number
+// i of them. The rarest companion makes room (Metwally et al., "Efficient computation of
+// frequent and top-k elements in data streams", 2005).
+func (b *Base) accompany(seen []sighting, i int) {
+	s := b.shard(seen[i].id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, ok := s.index[id]
+	at, ok := s.index[seen[i].id]
 	if !ok {
 		return
 	}
 	companions := &s.entries[at].companions
+	for j := range seen {
+		if j != i {
+			meet(companions, seen[j].id)
+		}
+	}
+}
+
+func meet(companions *[related]Companion, other uint64) {
 	least := 0
 	for i := range companions {
 		if companions[i].ID == other {

@@ -31,13 +31,9 @@ func (l *Linker) Link(d *document.Document) {
 		e.Seen = l.sight(d, e, now)
 	}
 	l.Base.linked.Add(uint64(len(d.Entities)))
-	n := min(len(l.seen), paired)
-	for i := range n {
-		for j := range n {
-			if i != j {
-				l.Base.accompany(l.seen[i].id, l.seen[j].id)
-			}
-		}
+	pairs := l.seen[:min(len(l.seen), paired)]
+	for i := range pairs {
+		l.Base.accompany(pairs, i)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Version is that of the sections' meaning: it grows whenever features, tags or
 // labels change, so that no program runs models that were trained for another.
-const Version = 1
+const Version = 2
 
 // Weights are what Models are made of.
 type Weights struct {

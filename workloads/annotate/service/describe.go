@@ -31,7 +31,11 @@ type describedStep struct {
 }
 
 func (s *Service) listWorkflows(w http.ResponseWriter, q *http.Request) {
-	if _, p := s.bearer(q.Header); p != nil {
+	_, p := s.bearer(q.Header)
+	if p == nil {
+		_, p = parameters(q)
+	}
+	if p != nil {
 		writeProblem(w, "", "", p)
 		return
 	}
@@ -75,6 +79,9 @@ func (s *Service) entity(w http.ResponseWriter, q *http.Request) {
 	who, p := s.bearer(q.Header)
 	if p == nil && s.deps.Verify != nil && !who.has(SubscribeScope) {
 		p = problem("forbidden", "the token lacks the scope "+SubscribeScope)
+	}
+	if p == nil {
+		_, p = parameters(q)
 	}
 	id, err := strconv.ParseUint(q.PathValue("id"), 16, 64)
 	if p == nil && err != nil {

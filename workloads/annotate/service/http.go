@@ -2,9 +2,12 @@ package service
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +66,32 @@ func mediaType(header http.Header) (string, *Problem) {
 	return "", problem("unsupported_media_type", "want Content-Type application/json, application/x-ndjson, text/plain or text/html")
 }
 
+// parameters reads the query. One that is not among known is refused by name, as the
+// field of a document is.
+func parameters(q *http.Request, known ...string) (url.Values, *Problem) {
+	if q.URL.RawQuery == "" {
+		return url.Values{}, nil
+	}
+	query, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		message := fmt.Sprintf("unknown query parameter %q", name)
+		if slices.Contains(documentParameters, name) {
+			message += ": in JSON it is a field of the document"
+		}
+		return nil, problem("invalid", message)
+	}
+	return query, nil
+}
+
+// documentParameters are those of a document that is the body itself.
+var documentParameters = []string{"include", "id", "workflow", "source", "store"}
+
 func included(query url.Values) (in include, p *Problem) {
 	for _, word := range strings.FieldsFunc(query.Get("include"), func(r rune) bool { return r == ',' }) {
 		switch word {
@@ -77,6 +106,26 @@ func included(query url.Values) (in include, p *Problem) {
 	return in, nil
 }
 
+// asked reads what a request says besides its body.
+func asked(q *http.Request) (kind string, query url.Values, in include, p *Problem) {
+	if kind, p = mediaType(q.Header); p != nil {
+		return
+	}
+	known := documentParameters
+	if kind == "application/json" || kind == "application/x-ndjson" {
+		known = known[:1]
+	}
+	if query, p = parameters(q, known...); p != nil {
+		return
+	}
+	if stored := query.Get("store"); stored != "" && stored != "true" && stored != "false" {
+		p = problem("invalid", "store: want true or false")
+		return
+	}
+	in, p = included(query)
+	return
+}
+
 func (s *Service) annotate(w http.ResponseWriter, q *http.Request) {
 	who, p := s.bearer(q.Header)
 	if p != nil {
@@ -84,15 +133,7 @@ func (s *Service) annotate(w http.ResponseWriter, q *http.Request) {
 		writeProblem(w, "", "", p)
 		return
 	}
-	kind, p := mediaType(q.Header)
-	query := url.Values{}
-	if q.URL.RawQuery != "" {
-		query = q.URL.Query()
-	}
-	in, wrong := included(query)
-	if p == nil {
-		p = wrong
-	}
+	kind, query, in, p := asked(q)
 	if p != nil {
 		s.metrics.turnedAway(p.Code)
 		writeProblem(w, "", "", p)
@@ -106,6 +147,9 @@ func (s *Service) annotate(w http.ResponseWriter, q *http.Request) {
 	r.include = in
 	if p := s.receive(w, q, r, kind, query); p != nil {
 		s.metrics.turnedAway(p.Code)
+		if p.Code == "too_large" {
+			discard(q)
+		}
 		writeProblem(w, r.job.ID, "", p)
 		r.release()
 		return
@@ -166,6 +210,18 @@ func (s *Service) receive(w http.ResponseWriter, q *http.Request, r *request, ki
 		return invalid(err)
 	}
 	return r.fill(&f)
+}
+
+// mostDiscarded is how much of a body that is too large is read and thrown away.
+const mostDiscarded = 64 << 20
+
+// discard reads the rest of a body, so that a client who reads the answer after it has
+// sent all gets to see it, and not a connection that was reset. One who asked first
+// ("Expect: 100-continue") has not sent it.
+func discard(q *http.Request) {
+	if q.Header.Get("Expect") == "" && q.ContentLength <= mostDiscarded {
+		_, _ = io.CopyN(io.Discard, q.Body, mostDiscarded)
+	}
 }
 
 // lineLimit is the size of a document's JSON: escapes may double it.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -277,6 +278,11 @@ func TestWrongRequests(t *testing.T) {
 		{"application/json", "/v1/annotate", `{"text":"x","format":"pdf"}`, "invalid", 400},
 		{"application/json", "/v1/annotate?include=all", `{"text":"x"}`, "invalid", 400},
 		{"text/plain", "/v1/annotate", "\xff\xfe", "invalid", 400},
+		{"text/plain", "/v1/annotate?colour=red", "x", "invalid", 400},
+		{"text/plain", "/v1/annotate?store=yes", "x", "invalid", 400},
+		{"text/plain", "/v1/annotate?id=%zz", "x", "invalid", 400},
+		{"application/json", "/v1/annotate?workflow=default", `{"text":"x"}`, "invalid", 400},
+		{"application/x-ndjson", "/v1/annotate?deadline=1s", `{"text":"x"}`, "invalid", 400},
 		{"text/plain", "/v1/annotate", strings.Repeat("x", 1001), "too_large", 413},
 		{"application/json", "/v1/annotate", `{"text":"` + strings.Repeat("x", 1001) + `"}`, "too_large", 413},
 		{"application/json", "/v1/annotate", `{"text":"` + strings.Repeat("x", 100_000) + `"}`, "too_large", 413},
@@ -301,6 +307,45 @@ func TestWrongRequests(t *testing.T) {
 		t.Errorf("GET: %v %v", r.StatusCode, err)
 	}
 	r.Body.Close()
+}
+
+func TestUnknownParametersAreNamed(t *testing.T) {
+	s := start(t, testConfig(), Deps{})
+	for path, name := range map[string]string{"/v1/annotate/workflows?a=1": "a", "/v1/annotations?flow=x": "flow", "/v1/entities/00000000000000ff?with=1": "with"} {
+		r, err := http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != http.StatusBadRequest || !strings.Contains(string(b), `\"`+name+`\"`) {
+			t.Errorf("%s: %d %s", path, r.StatusCode, b)
+		}
+	}
+}
+
+// A client that sends all before it reads sees why its body was refused.
+func TestBodyThatIsTooLargeIsAnswered(t *testing.T) {
+	c := testConfig()
+	c.MaxDocument = 1000
+	s := start(t, c, Deps{})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const size = 16 << 20 // more than the sockets hold
+	_, err = fmt.Fprintf(conn, "POST /v1/annotate HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size)
+	if err == nil {
+		_, err = conn.Write(make([]byte, size))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || r.StatusCode != http.StatusRequestEntityTooLarge || !r.Close {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 func TestWhatCannotMeetItsDeadlineIsRefusedAtArrival(t *testing.T) {

@@ -186,7 +186,10 @@ func (s *Service) subscribe(w http.ResponseWriter, q *http.Request) {
 	if p == nil && s.deps.Verify != nil && !who.has(SubscribeScope) {
 		p = problem("forbidden", "the token lacks the scope "+SubscribeScope)
 	}
-	query := q.URL.Query()
+	query, wrong := parameters(q, "workflow", "source")
+	if p == nil {
+		p = wrong
+	}
 	sub := &subscriber{workflow: query.Get("workflow"), source: query.Get("source"), events: strings.Contains(q.Header.Get("Accept"), "text/event-stream")}
 	if p == nil && sub.workflow != "" && s.flows[sub.workflow] == nil {
 		p = problem("invalid", fmt.Sprintf("there is no workflow %q", sub.workflow))

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
 
@@ -17,8 +18,8 @@ const (
 // d.Language. Scripts that belong to few languages decide by themselves; texts in
 // Latin and Cyrillic letters are told apart by their function words (after
 // Grefenstette, "Comparing two language identification schemes", 1995). A short text
-// in plain Latin letters without any of them counts as English, with a confidence of
-// 0.3.
+// in plain Latin letters without any of them, or with one alone that is a word of
+// English, too, counts as English, with a confidence of 0.3.
 func Identify(d *document.Document) {
 	script, share := scriptOf(d.Text)
 	switch script {
@@ -63,6 +64,13 @@ func scriptOf(b []byte) (script, float32) {
 	b = b[:min(len(b), sampledBytes)]
 	letters := 0
 	for i := 0; i < len(b); {
+		if len(b)-i >= 8 {
+			if eight := binary.LittleEndian.Uint64(b[i:]); eight&0x8080808080808080 == 0 {
+				letters += 8 - bits.OnesCount64(otherThanLetters(eight))
+				i += 8
+				continue
+			}
+		}
 		if c := b[i]; c < utf8.RuneSelf {
 			if c|32-'a' < 26 {
 				letters++
@@ -139,7 +147,7 @@ func scriptOfRune(r rune) script {
 // for the languages that have the word among theirs, its vote divided among them.
 func byWords(d *document.Document, s script) document.Language {
 	var votes [languageCount]float32
-	words, hits := uint32(0), uint32(0)
+	words, hits, firm := uint32(0), uint32(0), false
 	for i := range d.Terms[:min(len(d.Terms), sampledTerms)] {
 		t := &d.Terms[i]
 		if shape := d.Tokens[t.First].Shape; shape == document.Mark || shape == document.Number {
@@ -151,18 +159,22 @@ func byWords(d *document.Document, s script) document.Language {
 			continue
 		}
 		hits += t.Count
+		firm = firm || !alsoEnglish[t.Word]
 		share := float32(t.Count) / float32(bits.OnesCount32(set))
 		for ; set != 0; set &= set - 1 {
 			votes[bits.TrailingZeros32(set)] += share
 		}
 	}
 	best, second := leaders(&votes)
+	short := s == latin && words <= 12 && plain(d.Text)
 	switch {
 	case words == 0:
 		return document.Language{Code: "und"}
+	case short && hits == 1 && !firm:
+		return document.Language{Code: "en", Confidence: 0.3}
 	case votes[best] >= 0.5 && float32(hits)/float32(words) >= 0.04:
 		return document.Language{Code: languages[best].code, Confidence: confidence(votes[best], votes[second])}
-	case s == latin && words <= 12 && plain(d.Text):
+	case short:
 		return document.Language{Code: "en", Confidence: 0.3}
 	}
 	return document.Language{Code: "und"}

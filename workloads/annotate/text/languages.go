@@ -12,7 +12,8 @@ var languages = [...]struct{ code, words string }{
 	{"en", `the of and to in a is that for it was on with as be at by this had not are but from or have an they which you were
 		her all she there would their we him been has when who will no more if out so said what up its about into than them
 		can only other do n't 's i my me your he his how why where these those did does just like get got our us now then
-		because after before being both each such own very am 'm 're 've 'll ca wo should could went going don`},
+		because after before being both each such own very am 'm 're 've 'll ca wo should could went going don over under against
+		off down still while since until even many new says`},
 	{"de", `der die und in den von zu das mit sich des auf für ist im dem nicht ein eine als auch es an werden aus er hat dass sie
 		nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder aber vor zur bis mehr durch man
 		sein wurde sei ich wir ihr uns mich dich du kann wenn was hier schon sehr doch diese dieser dieses keine wir habe`},
@@ -65,6 +66,10 @@ var languages = [...]struct{ code, words string }{
 }
 
 const languageCount = len(languages)
+
+// alsoEnglish are function words of other languages that are words of English, too: one
+// of them alone says little.
+var alsoEnglish = hashes(`de la van die met door dan man men war son plus per come al care ben over under in an am on me`)
 
 // wordSets finds the languages that a function word is of, by its hash.
 type wordSets struct {

@@ -1,6 +1,10 @@
 package text
 
 import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+
 	"github.com/clipperhouse/uax29/v2/words"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
@@ -27,18 +31,27 @@ type tokeniser struct {
 	ended     bool // the sentence under way has come to its end
 	maybe     bool // an abbreviation may have ended it
 	last      int  // the end of the last token
+	careful   bool // take no short cut; for tests
 }
 
 func (t *tokeniser) run() {
 	text := t.text
 	for i := 0; i < len(text); {
 		begin := i
-		i = t.skipSpace(i)
+		if text[i] == ' ' && i+1 < len(text) && text[i+1] > ' ' && text[i+1] < utf8.RuneSelf {
+			i++
+		} else {
+			i = t.skipSpace(i)
+		}
 		if i >= len(text) {
 			break
 		}
 		if (t.ended || t.maybe) && i > begin {
 			t.settle(i)
+		}
+		if next := t.plainWord(i); next > i {
+			i = next
+			continue
 		}
 		start := i
 		var set kind
@@ -64,6 +77,53 @@ func (t *tokeniser) run() {
 		t.chunk(start, i, set)
 	}
 	t.endSentence()
+}
+
+// plainWord adds what stands at i between white space if it is a word of letters of
+// ASCII, 16 at most, alone or before a comma or a full stop, as most of what stands
+// between white space is; it gives the position after it, i if there is none. It adds
+// what chunk would.
+func (t *tokeniser) plainWord(i int) int {
+	text := t.text
+	if len(text)-i < 18 || t.careful {
+		return i
+	}
+	n := letters(text[i:])
+	end := i + n
+	if n == 0 || n == 16 {
+		return i
+	}
+	switch c := text[end]; {
+	case c == ' ' || c == '\n':
+		t.word(i, end)
+		return end
+	case c == ',' && (text[end+1] == ' ' || text[end+1] == '\n'):
+		t.word(i, end)
+		t.add(end, end+1)
+		return end + 1
+	case c == '.' && (text[end+1] == ' ' || text[end+1] == '\n') && !abbreviation(text[i:end]):
+		t.word(i, end)
+		t.add(end, end+1)
+		t.ended = !t.numbering()
+		return end + 1
+	}
+	return i
+}
+
+// letters is the number of letters of ASCII that b, of 16 bytes or more, begins with; 16
+// if there are more. Eight bytes are looked at in one: each one's highest bit says
+// whether it is none.
+func letters(b []byte) int {
+	if others := otherThanLetters(binary.LittleEndian.Uint64(b)); others != 0 {
+		return bits.TrailingZeros64(others) / 8
+	}
+	return 8 + bits.TrailingZeros64(otherThanLetters(binary.LittleEndian.Uint64(b[8:])))/8
+}
+
+func otherThanLetters(b uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	ascii := (b | 0x20*ones) &^ highs
+	return (^(ascii + (0x80-'a')*ones) | (ascii + (0x7f-'z')*ones) | b) & highs
 }
 
 // skipSpace passes white space from i on; a blank line ends a paragraph.

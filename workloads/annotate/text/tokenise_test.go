@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -238,5 +239,26 @@ func FuzzTokenise(f *testing.F) {
 		Tokenise(d)
 		Identify(d)
 		check(t, d)
+	})
+}
+
+// The short cut for words of letters gives what the long way gives.
+func TestPlainWordsAreChunks(t *testing.T) {
+	chunk := rapid.OneOf(rapid.StringMatching(`[A-Za-z]{1,20}`), rapid.SampledFrom([]string{"cannot", "Dont", "gimme", "Mr", "etc", "Jan", "a", "I", "U.S", "1",
+		"it's", "x_y", "é", "”", "http", "www"}))
+	mark := rapid.SampledFrom([]string{"", "", "", ",", ".", ",,", "...", ".,", "!", ". ", ")", "\"", "”", ".\u00a0", ",\t", "/", "@"})
+	space := rapid.SampledFrom([]string{" ", " ", " ", "  ", "\n", "\n\n", "\t", "\u00a0", ""})
+	rapid.Check(t, func(t *rapid.T) {
+		var b strings.Builder
+		for range rapid.IntRange(1, 40).Draw(t, "words") {
+			b.WriteString(chunk.Draw(t, "chunk") + mark.Draw(t, "mark") + space.Draw(t, "space"))
+		}
+		fast, long := plainDocument(b.String()), &document.Document{Source: []byte(b.String())}
+		long.SetText(long.Source)
+		way := tokeniser{d: long, text: long.Text, paragraph: true, careful: true}
+		way.run()
+		if !slices.Equal(fast.Tokens, long.Tokens) || !slices.Equal(fast.Sentences, long.Sentences) || !slices.Equal(fast.Terms, long.Terms) {
+			t.Fatalf("%q: %s, want %s", b.String(), divided(fast), divided(long))
+		}
 	})
 }

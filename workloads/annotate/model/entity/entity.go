@@ -35,9 +35,13 @@ type Recognizer struct {
 	scratch    workspace.Pool[scratch]
 }
 
+// stretch is how many words' features are picked before their rows are added up, so
+// that the rows have come near by then.
+const stretch = 16
+
 type scratch struct {
 	words  []word
-	picked [2][]uint32 // features of a word and of the next one
+	picked [stretch][most]uint32
 	sums   [][rows.Width16]int16
 	scores [][rows.Width16]int16
 }
@@ -57,9 +61,7 @@ func New(v *vocabulary.Vocabulary, w Weights) (*Recognizer, error) {
 			}
 		}
 	}
-	r.scratch = workspace.New(func() *scratch {
-		return &scratch{picked: [2][]uint32{make([]uint32, 0, most), make([]uint32, 0, most)}}
-	})
+	r.scratch = workspace.New(func() *scratch { return &scratch{} })
 	return r, nil
 }
 
@@ -80,61 +82,72 @@ func (r *Recognizer) RecognizeSentences(d *document.Document, sentences []docume
 	r.scratch.Put(s)
 }
 
+// sentence finds the names of a sentence, one run of words that may be part of one at
+// a time.
 func (r *Recognizer) sentence(d *document.Document, sentence document.Sentence, s *scratch) {
-	n := int(sentence.End - sentence.Start)
 	s.words = describe(s.words, d, sentence, r.vocabulary)
+	words := s.words[window : len(s.words)-window]
+	for from := 0; from < len(words); {
+		if words[from].nameless {
+			d.Tokens[sentence.Start+uint32(from)].Entity = 0
+			from++
+			continue
+		}
+		to := from + 1
+		for to < len(words) && !words[to].nameless {
+			to++
+		}
+		r.sum(s, from, to)
+		l := r.decode(s, from == 0, to == len(words))
+		r.write(d, sentence.Start+uint32(from), s, l)
+		from = to
+	}
+}
+
+// sum adds up the rows of the words' features.
+func (r *Recognizer) sum(s *scratch, from, to int) {
 	s.sums = s.sums[:0]
-	r.pick(s, 0)
-	for i := range n {
-		if i+1 < n {
-			r.pick(s, i+1)
+	for ; from < to; from += stretch {
+		n := min(stretch, to-from)
+		for i := range n {
+			features(&s.picked[i], s.words, from+i+window)
+			r.table.Fetch16(s.picked[i][:])
 		}
-		s.sums = append(s.sums, never)
-		if picked := s.picked[i&1]; len(picked) > 0 {
-			r.table.Sum16(&s.sums[i], picked)
+		for i := range n {
+			s.sums = append(s.sums, [rows.Width16]int16{})
+			r.table.Sum16(&s.sums[len(s.sums)-1], s.picked[i][:])
 		}
 	}
-	l := r.decode(s)
-	r.write(d, sentence, s, l)
 }
 
-// pick finds the features of word i, none for one that is no part of a name, and asks
-// for their rows.
-func (r *Recognizer) pick(s *scratch, i int) {
-	picked := s.picked[i&1][:0]
-	if !s.words[i+window].nameless {
-		picked = appendFeatures(picked, s.words, i+window)
-		r.table.Fetch16(picked)
-	}
-	s.picked[i&1] = picked
-}
+// begin are the scores before a sentence: only its start is possible; between those
+// before a run of words within one: what stands before it is outside.
+var begin, between = only(start), only(0)
 
-// never are the weights of a word that is no part of a name.
-var never = func() (row [rows.Width16]int16) {
-	for l := 1; l < labels; l++ {
-		row[l] = -1 << 14
-	}
-	return
-}()
-
-// begin are the scores before a sentence: only its start is possible.
-var begin = func() (scores [rows.Width16]int16) {
+func only(label int) (scores [rows.Width16]int16) {
 	for l := range scores {
 		scores[l] = -32768
 	}
-	scores[start] = 0
+	scores[label] = 0
 	return
-}()
+}
 
 // decode fills in the score of the best sequence that ends with each label at each
-// word, relative to the best one there, and gives the best label of the last word.
-func (r *Recognizer) decode(s *scratch) int {
+// word, relative to the best one there, and gives the best label of the last word. A
+// run that does not end its sentence is followed by a word outside.
+func (r *Recognizer) decode(s *scratch, first, last bool) int {
 	s.scores = s.scores[:0]
-	before := &begin
+	before := &between
+	if first {
+		before = &begin
+	}
 	for i := range s.sums {
 		s.scores = append(s.scores, [rows.Width16]int16{})
 		r.chain.Step(&s.scores[i], before, &s.sums[i])
 		before = &s.scores[i]
+	}
+	if !last {
+		return r.previous(before, 0)
 	}
 	best := 0
 	for _, l := range closed {
@@ -145,12 +158,13 @@ func (r *Recognizer) decode(s *scratch) int {
 	return best
 }
 
-// write goes back from the last label and notes marks and mentions.
-func (r *Recognizer) write(d *document.Document, sentence document.Sentence, s *scratch, l int) {
+// write goes back from the last label of the words from start on, and notes marks and
+// mentions.
+func (r *Recognizer) write(d *document.Document, start uint32, s *scratch, l int) {
 	found := len(d.Entities)
-	end := sentence.End
+	end := start + uint32(len(s.sums))
 	for i := len(s.sums) - 1; i >= 0; i-- {
-		at := sentence.Start + uint32(i)
+		at := start + uint32(i)
 		d.Tokens[at].Entity = markOf(l)
 		if l != 0 {
 			p := placeOf(l)
@@ -162,7 +176,7 @@ func (r *Recognizer) write(d *document.Document, sentence document.Sentence, s *
 			}
 		}
 		if i > 0 {
-			l = r.previous(s, i, l)
+			l = r.previous(&s.scores[i-1], l)
 		}
 	}
 	for a, b := found, len(d.Entities)-1; a < b; a, b = a+1, b-1 {
@@ -170,10 +184,9 @@ func (r *Recognizer) write(d *document.Document, sentence document.Sentence, s *
 	}
 }
 
-// previous gives the label of word i-1 on the best way to label l of word i, the first
-// one of equals.
-func (r *Recognizer) previous(s *scratch, i, l int) int {
-	before := &s.scores[i-1]
+// previous gives the label on the best way to label l of the next word, the first one
+// of equals.
+func (r *Recognizer) previous(before *[rows.Width16]int16, l int) int {
 	if l != 0 && (placeOf(l) == inner || placeOf(l) == last) {
 		b := label(kindOf(l), first)
 		if r.after(before, b, l) >= r.after(before, b+1, l) {

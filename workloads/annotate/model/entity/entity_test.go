@@ -139,7 +139,7 @@ func TestDecodingFindsTheBestSequence(t *testing.T) {
 		for range n {
 			s.sums = append(s.sums, [16]int16(rapid.SliceOfN(rapid.Int16Range(-100, 100), 16, 16).Draw(t, "emission")))
 		}
-		r.write(d, document.Sentence{End: uint32(n)}, s, r.decode(s))
+		r.write(d, 0, s, r.decode(s, true, true))
 		marks := make([]document.EntityMark, n)
 		for i := range marks {
 			marks[i] = d.Tokens[i].Entity

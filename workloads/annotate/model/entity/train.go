@@ -96,7 +96,8 @@ func (t *trainer) pick(right []int) {
 			}
 		} else {
 			from := len(t.picked)
-			t.picked = appendFeatures(t.picked, t.words, i+window)
+			t.picked = append(t.picked, make([]uint32, most)...)
+			features((*[most]uint32)(t.picked[from:]), t.words, i+window)
 			t.drop(from)
 			t.sum(t.picked[from:], &e)
 		}

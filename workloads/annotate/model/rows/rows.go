@@ -36,6 +36,9 @@ func (t *Table) Mask() uint32 { return t.mask }
 // bits of the mask count.
 func (t *Table) Sum64(sum *[Width64]int16, picked []uint32) { sum64(sum, t.weights, picked, t.mask) }
 
+// Add64 adds the sum of the rows picked to sum.
+func (t *Table) Add64(sum *[Width64]int16, picked []uint32) { add64(sum, t.weights, picked, t.mask) }
+
 // Sum16 is Sum64 for a table of rows of 16.
 func (t *Table) Sum16(sum *[Width16]int16, picked []uint32) { sum16(sum, t.weights, picked, t.mask) }
 
@@ -48,6 +51,10 @@ func (t *Table) Fetch16(next []uint32) { fetch(t.weights, next, t.mask, 4) }
 
 func plainSum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
 	*sum = [Width64]int16{}
+	plainAdd64(sum, weights, picked, mask)
+}
+
+func plainAdd64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
 	for _, r := range picked {
 		row := (*[Width64]int8)(weights[int(r&mask)*Width64:])
 		for k, w := range row {

@@ -9,6 +9,9 @@ var vectors = cpu.X86.HasAVX2
 func sum64AVX2(sum *[Width64]int16, weights *int8, picked *uint32, n int, mask uint32)
 
 //go:noescape
+func add64AVX2(sum *[Width64]int16, weights *int8, picked *uint32, n int, mask uint32)
+
+//go:noescape
 func sum16AVX2(sum *[Width16]int16, weights *int8, picked *uint32, n int, mask uint32)
 
 func sum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
@@ -17,6 +20,14 @@ func sum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
 		return
 	}
 	sum64AVX2(sum, &weights[0], &picked[0], len(picked), mask)
+}
+
+func add64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
+	if !vectors || len(picked) == 0 {
+		plainAdd64(sum, weights, picked, mask)
+		return
+	}
+	add64AVX2(sum, &weights[0], &picked[0], len(picked), mask)
 }
 
 func sum16(sum *[Width16]int16, weights []int8, picked []uint32, mask uint32) {

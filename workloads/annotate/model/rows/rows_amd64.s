@@ -1,7 +1,64 @@
 #include "textflag.h"
 
+// ROWS64 adds the rows picked to Y0 to Y3, 16 sums each: a row is 64 bytes. Two rows
+// are taken at a time: their bytes in turn are multiplied by 1 and added in pairs.
+// Y13 holds 1 in all bytes. Bytes in turn come by eights of both halves of a register:
+// Y0 has sums 0-7 and 16-23, Y1 8-15 and 24-31, Y2 and Y3 the same from 32 on.
+#define ROWS64 \
+	VPCMPEQB Y13, Y13, Y13; \
+	VPABSB   Y13, Y13; \
+	BTRQ     $0, CX; \
+	JCC      pairs; \
+	MOVL     (BX), AX; \
+	ANDL     DX, AX; \
+	SHLQ     $6, AX; \
+	ADDQ     $4, BX; \
+	VPXOR    Y6, Y6, Y6; \
+	VMOVDQU  (SI)(AX*1), Y4; \
+	VMOVDQU  32(SI)(AX*1), Y5; \
+	VPUNPCKLBW Y6, Y4, Y8; \
+	VPUNPCKHBW Y6, Y4, Y9; \
+	VPUNPCKLBW Y6, Y5, Y10; \
+	VPUNPCKHBW Y6, Y5, Y11; \
+	VPMADDUBSW Y8, Y13, Y8; \
+	VPMADDUBSW Y9, Y13, Y9; \
+	VPMADDUBSW Y10, Y13, Y10; \
+	VPMADDUBSW Y11, Y13, Y11; \
+	VPADDW   Y8, Y0, Y0; \
+	VPADDW   Y9, Y1, Y1; \
+	VPADDW   Y10, Y2, Y2; \
+	VPADDW   Y11, Y3, Y3; \
+	TESTQ    CX, CX; \
+	JZ       done; \
+pairs: \
+	MOVL     (BX), AX; \
+	MOVL     4(BX), R8; \
+	ANDL     DX, AX; \
+	ANDL     DX, R8; \
+	SHLQ     $6, AX; \
+	SHLQ     $6, R8; \
+	VMOVDQU  (SI)(AX*1), Y4; \
+	VMOVDQU  32(SI)(AX*1), Y5; \
+	VMOVDQU  (SI)(R8*1), Y6; \
+	VMOVDQU  32(SI)(R8*1), Y7; \
+	VPUNPCKLBW Y6, Y4, Y8; \
+	VPUNPCKHBW Y6, Y4, Y9; \
+	VPUNPCKLBW Y7, Y5, Y10; \
+	VPUNPCKHBW Y7, Y5, Y11; \
+	VPMADDUBSW Y8, Y13, Y8; \
+	VPMADDUBSW Y9, Y13, Y9; \
+	VPMADDUBSW Y10, Y13, Y10; \
+	VPMADDUBSW Y11, Y13, Y11; \
+	VPADDW   Y8, Y0, Y0; \
+	VPADDW   Y9, Y1, Y1; \
+	VPADDW   Y10, Y2, Y2; \
+	VPADDW   Y11, Y3, Y3; \
+	ADDQ     $8, BX; \
+	SUBQ     $2, CX; \
+	JNZ      pairs; \
+done:
+
 // func sum64AVX2(sum *[64]int16, weights *int8, picked *uint32, n int, mask uint32)
-// A row is 64 bytes, widened to four registers of 16 sums.
 TEXT ·sum64AVX2(SB), NOSPLIT, $0-36
 	MOVQ  sum+0(FP), DI
 	MOVQ  weights+8(FP), SI
@@ -12,27 +69,44 @@ TEXT ·sum64AVX2(SB), NOSPLIT, $0-36
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
+	ROWS64
 
-row64:
-	MOVL      (BX), AX
-	ANDL      DX, AX
-	SHLQ      $6, AX
-	VPMOVSXBW (SI)(AX*1), Y4
-	VPMOVSXBW 16(SI)(AX*1), Y5
-	VPMOVSXBW 32(SI)(AX*1), Y6
-	VPMOVSXBW 48(SI)(AX*1), Y7
-	VPADDW    Y4, Y0, Y0
-	VPADDW    Y5, Y1, Y1
-	VPADDW    Y6, Y2, Y2
-	VPADDW    Y7, Y3, Y3
-	ADDQ      $4, BX
-	DECQ      CX
-	JNZ       row64
+	// Back into order: the lower halves of both, then the upper ones.
+	VPERM2I128 $0x20, Y1, Y0, Y4
+	VPERM2I128 $0x31, Y1, Y0, Y5
+	VPERM2I128 $0x20, Y3, Y2, Y6
+	VPERM2I128 $0x31, Y3, Y2, Y7
+	VMOVDQU Y4, (DI)
+	VMOVDQU Y5, 32(DI)
+	VMOVDQU Y6, 64(DI)
+	VMOVDQU Y7, 96(DI)
+	VZEROUPPER
+	RET
 
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 64(DI)
-	VMOVDQU Y3, 96(DI)
+// func add64AVX2(sum *[64]int16, weights *int8, picked *uint32, n int, mask uint32)
+TEXT ·add64AVX2(SB), NOSPLIT, $0-36
+	MOVQ  sum+0(FP), DI
+	MOVQ  weights+8(FP), SI
+	MOVQ  picked+16(FP), BX
+	MOVQ  n+24(FP), CX
+	MOVL  mask+32(FP), DX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	ROWS64
+	VPERM2I128 $0x20, Y1, Y0, Y4
+	VPERM2I128 $0x31, Y1, Y0, Y5
+	VPERM2I128 $0x20, Y3, Y2, Y6
+	VPERM2I128 $0x31, Y3, Y2, Y7
+	VPADDW  (DI), Y4, Y4
+	VPADDW  32(DI), Y5, Y5
+	VPADDW  64(DI), Y6, Y6
+	VPADDW  96(DI), Y7, Y7
+	VMOVDQU Y4, (DI)
+	VMOVDQU Y5, 32(DI)
+	VMOVDQU Y6, 64(DI)
+	VMOVDQU Y7, 96(DI)
 	VZEROUPPER
 	RET
 

@@ -23,6 +23,11 @@ func TestVectorsAgreeWithPlain(t *testing.T) {
 		if got != want {
 			t.Fatalf("64: %v, want %v", got, want)
 		}
+		wide.Add64(&got, p)
+		plainAdd64(&want, w, p, wide.Mask())
+		if got != want {
+			t.Fatalf("64, added: %v, want %v", got, want)
+		}
 		narrow, _ := NewTable(w, Width16)
 		var g, v [Width16]int16
 		narrow.Sum16(&g, p)

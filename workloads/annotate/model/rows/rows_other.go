@@ -6,6 +6,10 @@ func sum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
 	plainSum64(sum, weights, picked, mask)
 }
 
+func add64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
+	plainAdd64(sum, weights, picked, mask)
+}
+
 func sum16(sum *[Width16]int16, weights []int8, picked []uint32, mask uint32) {
 	plainSum16(sum, weights, picked, mask)
 }

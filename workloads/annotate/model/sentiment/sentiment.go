@@ -7,6 +7,8 @@ package sentiment
 import (
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/model/workspace"
@@ -29,7 +31,8 @@ type Classifier struct {
 	scratch workspace.Pool[scratch]
 }
 
-// scratch has a bit for each feature that was seen, all zero between texts.
+// scratch has a bit for each pair that was seen; pairs that share one by chance are
+// taken for the same (Bloom 1970), fewer than one in fifty of a text.
 type scratch struct {
 	seen   []uint64
 	picked []uint32
@@ -42,7 +45,7 @@ func New(w Weights) (*Classifier, error) {
 		return nil, fmt.Errorf("sentiment: %d weights, bias %v and scale %v do not make a model", n, w.Bias, w.Scale)
 	}
 	c := &Classifier{weights: w}
-	c.scratch = workspace.New(func() *scratch { return &scratch{seen: make([]uint64, n/64)} })
+	c.scratch = workspace.New(func() *scratch { return &scratch{} })
 	return c, nil
 }
 
@@ -63,7 +66,6 @@ func (c *Classifier) judge(d *document.Document, s *scratch) document.Sentiment 
 	sum := 0
 	for _, f := range s.picked {
 		sum += int(c.weights.Features[f])
-		s.seen[f/64] = 0
 	}
 	odds := c.weights.Bias + c.weights.Scale*float32(sum)/float32(math.Sqrt(float64(len(s.picked))))
 	return document.Sentiment{Known: true, Score: float32(math.Tanh(float64(odds) / 2))}
@@ -71,22 +73,43 @@ func (c *Classifier) judge(d *document.Document, s *scratch) document.Sentiment 
 
 // pick gives the distinct features of a text: its words, and its pairs of neighbours.
 func (s *scratch) pick(d *document.Document, mask uint32) []uint32 {
-	picked := s.picked[:0]
-	before := uint32(0)
+	s.picked = slices.Grow(s.picked[:0], len(d.Terms)+len(d.Tokens))
+	for i := range d.Terms {
+		if t := &d.Terms[i]; d.Tokens[t.First].Shape != document.Mark || telling(t.Word) {
+			s.picked = append(s.picked, one(t.Word)&mask)
+		}
+	}
+	return s.pairs(d, mask)
+}
+
+// pairs appends the pairs of neighbours to those picked.
+func (s *scratch) pairs(d *document.Document, mask uint32) []uint32 {
+	shift := s.clear(len(d.Tokens))
+	n, before := len(s.picked), uint32(0)
+	picked := s.picked[:n+len(d.Tokens)]
 	for i := range d.Tokens {
-		w := d.Tokens[i].Word
-		if d.Tokens[i].Shape == document.Mark && !telling(w) {
+		t := &d.Tokens[i]
+		if t.Shape == document.Mark && !telling(t.Word) {
 			continue
 		}
-		for _, f := range [...]uint32{one(w) & mask, two(before, w) & mask} {
-			if bit := uint64(1) << (f % 64); s.seen[f/64]&bit == 0 {
-				s.seen[f/64] |= bit
-				picked = append(picked, f)
-			}
-		}
-		before = w
+		f := two(before, t.Word)
+		before = t.Word
+		picked[n] = f & mask // stays if it is new
+		at, bit := f>>shift/64, f>>shift%64
+		n += int(^s.seen[at] >> bit & 1)
+		s.seen[at] |= 1 << bit
 	}
-	return picked
+	return picked[:n]
+}
+
+// clear makes 32 to 64 bits for each token, of 2^10 to 2^24 in all, and gives the shift
+// that leaves of a hash the number of a bit.
+func (s *scratch) clear(tokens int) (shift uint32) {
+	size := min(max(bits.Len(uint(tokens))+5, 10), 24)
+	words := 1 << size / 64
+	s.seen = slices.Grow(s.seen[:0], words)[:words]
+	clear(s.seen)
+	return uint32(32 - size)
 }
 
 var exclamation, question = document.HashString("!"), document.HashString("?")

@@ -16,7 +16,7 @@ type Example struct {
 // NewExample takes the features of a text. Bits is the binary logarithm of the number
 // of weights.
 func NewExample(d *document.Document, favourable bool, bits int) Example {
-	s := scratch{seen: make([]uint64, max(1, 1<<bits/64))}
+	s := scratch{}
 	return Example{Favourable: favourable, features: s.pick(d, 1<<bits-1)}
 }
 

@@ -29,10 +29,10 @@ func describe(words []word, d *document.Document, s document.Sentence, v *vocabu
 	words = append(words[:0], outside, outside)
 	for i := s.Start; i < s.End; i++ {
 		t := &d.Tokens[i]
-		n := d.Terms[t.Term].Vocabulary
+		facts := v.Facts(d.Terms[t.Term].Vocabulary)
 		words = append(words, word{
 			hash: t.Word, suffix: t.Suffix, prefix: t.Prefix | 0x20202020, shape: uint32(t.Shape),
-			cluster: uint32(v.Cluster[n]), class: uint32(v.Class[n]), only: v.Only[n],
+			cluster: uint32(facts.Cluster), class: uint32(facts.Class), only: facts.Only,
 		})
 	}
 	words[window].shape |= sentenceStart
@@ -47,60 +47,53 @@ func mix(template uint32, key uint64) uint32 {
 
 func pair(a, b uint32) uint64 { return uint64(a)<<32 | uint64(b) }
 
-// most is the number of features of a word.
-const most = 37
+// Numbers of features of a word: those that need no tags, and those that need the tags
+// of the word before it and of the one before that.
+const (
+	fixedFeatures  = 21
+	movingFeatures = 8
+	most           = fixedFeatures + movingFeatures
+)
 
-// appendFixed appends the features of word i that need no tags.
-func appendFixed(f []uint32, words []word, i int) []uint32 {
+// fixed gives the features of word i that need no tags.
+func fixed(f *[fixedFeatures]uint32, words []word, i int) {
 	w := words[i-2 : i+3 : i+3]
 	bb, b, a, n, nn := &w[0], &w[1], &w[2], &w[3], &w[4]
-	return append(f,
-		mix(1, uint64(a.hash)),
-		mix(2, uint64(a.suffix)),
-		mix(3, uint64(a.suffix&0xffffff)),
-		mix(4, uint64(a.suffix&0xffff)),
-		mix(5, pair(a.suffix&0xff, a.shape)),
-		mix(6, uint64(a.prefix&0xffffff)),
-		mix(7, uint64(a.prefix&0xffff)),
-		mix(8, pair(a.shape, b.shape<<8|n.shape)),
-		mix(9, uint64(a.cluster)),
-		mix(10, pair(a.cluster>>6, a.shape)),
-		mix(11, uint64(b.hash)),
-		mix(12, uint64(n.hash)),
-		mix(13, uint64(bb.hash)),
-		mix(14, uint64(nn.hash)),
-		mix(15, pair(a.hash, b.hash)),
-		mix(16, pair(a.hash, n.hash)),
-		mix(17, pair(b.hash, n.hash)),
-		mix(18, uint64(b.suffix&0xffffff)),
-		mix(19, uint64(n.suffix&0xffffff)),
-		mix(20, pair(n.class, nn.class)),
-		mix(21, pair(a.class, n.class)),
-		mix(22, uint64(n.cluster>>3)),
-		mix(23, uint64(b.cluster>>3)),
-		mix(24, pair(a.cluster>>3, n.cluster>>6)),
-		mix(25, pair(a.hash, a.shape)),
-		mix(26, pair(a.cluster>>3, a.shape)),
-		mix(27, pair(a.class, n.shape<<16|a.shape)),
-		mix(28, pair(a.suffix&0xffffff, a.shape)),
-	)
+	f[0] = mix(1, uint64(a.suffix))
+	f[1] = mix(2, uint64(a.suffix&0xffffff))
+	f[2] = mix(3, pair(a.suffix&0xff, a.shape))
+	f[3] = mix(4, pair(a.suffix&0xffffff, a.shape))
+	f[4] = mix(5, uint64(a.prefix&0xffffff))
+	f[5] = mix(6, pair(a.shape, b.shape<<8|n.shape))
+	f[6] = mix(7, uint64(a.cluster))
+	f[7] = mix(8, pair(a.cluster>>3, a.shape))
+	f[8] = mix(9, pair(a.hash, a.shape))
+	f[9] = mix(10, uint64(b.hash))
+	f[10] = mix(11, uint64(n.hash))
+	f[11] = mix(12, uint64(bb.hash))
+	f[12] = mix(13, uint64(nn.hash))
+	f[13] = mix(14, pair(a.hash, b.hash))
+	f[14] = mix(15, pair(a.hash, n.hash))
+	f[15] = mix(16, uint64(n.suffix&0xffffff))
+	f[16] = mix(17, pair(n.class, nn.class))
+	f[17] = mix(18, pair(a.class, n.class))
+	f[18] = mix(19, pair(a.class, n.shape<<16|a.shape))
+	f[19] = mix(20, uint64(b.cluster>>3))
+	f[20] = mix(21, pair(a.cluster>>3, n.cluster>>6))
 }
 
-// appendMoving appends the features of word i that need the tags of the one before it
-// and of the one before that.
-func appendMoving(f []uint32, words []word, i int, before, earlier document.Tag) []uint32 {
+// moving gives the features of word i that need the tags of the word before it and of
+// the one before that.
+func moving(f *[movingFeatures]uint32, words []word, i int, before, earlier document.Tag) {
 	w := words[i : i+2 : i+2]
 	a, n := &w[0], &w[1]
 	p, pp := uint32(before), uint32(earlier)
-	return append(f,
-		mix(40, uint64(p)),
-		mix(41, pair(p, pp)),
-		mix(42, pair(a.hash, p)),
-		mix(43, pair(a.suffix&0xffffff, p)),
-		mix(44, pair(n.hash, p)),
-		mix(45, pair(a.class, p|n.class<<8)),
-		mix(46, pair(a.hash, p<<8|pp)),
-		mix(47, pair(a.class, p|pp<<8)),
-		mix(48, pair(a.cluster>>3, p|a.shape<<8)),
-	)
+	f[0] = mix(41, pair(p, pp))
+	f[1] = mix(42, pair(a.hash, p))
+	f[2] = mix(43, pair(a.suffix&0xffffff, p))
+	f[3] = mix(44, pair(n.hash, p))
+	f[4] = mix(45, pair(a.class, p|n.class<<8))
+	f[5] = mix(46, pair(a.hash, p<<8|pp))
+	f[6] = mix(47, pair(a.class, p|pp<<8))
+	f[7] = mix(48, pair(a.cluster>>3, p|a.shape<<8))
 }

@@ -70,7 +70,9 @@ func (t *trainer) learn(s Sentence) {
 }
 
 func (t *trainer) step(i int, right, before, earlier document.Tag) document.Tag {
-	t.picked = appendMoving(appendFixed(t.picked[:0], t.words, i+window), t.words, i+window, before, earlier)
+	t.picked = t.picked[:most]
+	fixed((*[fixedFeatures]uint32)(t.picked), t.words, i+window)
+	moving((*[movingFeatures]uint32)(t.picked[fixedFeatures:]), t.words, i+window, before, earlier)
 	for k := range t.picked {
 		t.picked[k] &= t.mask
 	}

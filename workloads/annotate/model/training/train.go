@@ -32,7 +32,7 @@ const (
 	listedWords    = 120_000
 	speechBits     = 16
 	speechRounds   = 6
-	entityBits     = 18
+	entityBits     = 17
 	sentimentBits  = 20
 	reviewsName    = "movie_reviews.tsv"
 	taggedTrain    = "ewt-train.tsv"

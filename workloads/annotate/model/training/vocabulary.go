@@ -13,10 +13,11 @@ import (
 const (
 	classFrom    = 3  // occurrences from which on a word has a class
 	classShare   = 20 // one in so many occurrences makes a tag part of the class
-	onlyFrom     = 10
+	onlyFrom     = 4
 	onlyOf       = 1000
-	onlyAtLeast  = 995 // of onlyOf: occurrences with one and the same tag
-	namelessFrom = 15
+	onlyAtLeast  = 980 // of onlyOf: occurrences with one and the same tag
+	namelessFrom = 4
+	besideFrom   = 15
 	listedFrom   = 2 // occurrences from which on a word without a vector gets a number
 )
 
@@ -107,11 +108,20 @@ func classOf(counts *[document.Tags]int32, total int32, classes map[[document.Ta
 	return c
 }
 
+// findNameless says of words what they are where they are written small: seen often
+// enough, never part of a name, or only beside a word that is not small.
 func (n *numbered) findNameless(named []entity.Sentence) {
 	outside, inside := make([]int, len(n.Hash)), make([]int, len(n.Hash))
+	var d document.Document
 	for _, s := range named {
-		for i, w := range s.Words {
-			k := n.number[document.HashString(w)]
+		d.Reset()
+		d.AppendWords(s.Words)
+		for i := range d.Tokens {
+			t := &d.Tokens[i]
+			if !t.Small() {
+				continue
+			}
+			k := n.number[t.Word]
 			if s.Marks[i] == 0 {
 				outside[k]++
 			} else {
@@ -120,8 +130,11 @@ func (n *numbered) findNameless(named []entity.Sentence) {
 		}
 	}
 	for i := 1; i < len(n.Hash); i++ {
-		if inside[i] == 0 && outside[i] >= namelessFrom {
-			n.Nameless[i] = 1
+		switch {
+		case inside[i] == 0 && outside[i] >= namelessFrom:
+			n.Nameless[i] = vocabulary.Never
+		case outside[i] >= besideFrom:
+			n.Nameless[i] = vocabulary.Beside
 		}
 	}
 }

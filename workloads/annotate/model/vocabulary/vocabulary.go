@@ -22,19 +22,39 @@ type Words struct {
 	Class []uint8
 	// Only is the one tag of a word that takes but one, NoTag for others.
 	Only []document.Tag
-	// Nameless says by 1 that the word, in small letters, is no part of a name.
+	// Nameless says of the word where it is small (document.Token.Small): Never part of a
+	// name, or only Beside a word that is not small; 0 where nothing is known.
 	Nameless []uint8
 	// Rarity is 16 times the inverse document frequency in nats, estimated from the
 	// word's rank by Zipf's law.
 	Rarity []uint8
 }
 
+// Values of Nameless.
+const (
+	Never  = 1
+	Beside = 2
+)
+
 // Vocabulary finds words by hash.
 type Vocabulary struct {
 	Words
+	facts []Facts
 	slots []slot
 	shift uint32
 }
+
+// Facts are what Words has of one word, side by side in memory.
+type Facts struct {
+	Cluster  uint16
+	Class    uint8
+	Only     document.Tag
+	Nameless uint8
+	Rarity   uint8
+}
+
+// Facts gives what is known of the word of a number.
+func (v *Vocabulary) Facts(number uint32) Facts { return v.facts[number] }
 
 type slot struct{ hash, number uint32 }
 
@@ -50,7 +70,10 @@ func New(w Words) (*Vocabulary, error) {
 	for size < 2*n {
 		size, v.shift = size*2, v.shift-1
 	}
-	v.slots = make([]slot, size)
+	v.slots, v.facts = make([]slot, size), make([]Facts, n)
+	for i := range n {
+		v.facts[i] = Facts{w.Cluster[i], w.Class[i], w.Only[i], w.Nameless[i], w.Rarity[i]}
+	}
 	for i := 1; i < n; i++ {
 		if w.Only[i] >= document.Tag(document.Tags) {
 			return nil, fmt.Errorf("vocabulary: word %d has tag %d", i, w.Only[i])
