@@ -1,15 +1,41 @@
 #!/bin/sh
-# All tests: what `make test` and CI run.
+# All tests: what `make test` and CI run. Tests of a distributed system wait much of their time:
+# several packages at once, and the linters beside them, keep the cores busy.
 set -eu
 cd "$(dirname "$0")/.."
 ./scripts/install.sh
-./scripts/check.sh
-(cd clients/js && npm ci --no-audit --no-fund --silent && npm test --silent)
 
-# Vetted above, and without debuggers' tables, which take a third of the linking. Those that run
-# whole systems (servers, crowds, a browser) run one after another: they need the machine's cores
-# for themselves.
-whole='/(cmd/starling|internal/e2e|loadtest/torture|web/pagetest)$'
-packages=$(go list ./...)
-go test -race -vet=off -ldflags='-s -w' -timeout 9m $(echo "$packages" | grep -vE "$whole")
-go test -race -vet=off -ldflags='-s -w' -timeout 9m -p 1 $(echo "$packages" | grep -E "$whole")
+work=$(mktemp -d)
+check=
+trap 'if [ "$check" ]; then kill -- "-$check" || kill "$check" || true; fi 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# Some tests run the command itself, and the linters need the same packages compiled.
+go build -o "$work/starling" ./cmd/starling
+
+# The linters take what the tests leave of the cores, and stop everything as soon as they can.
+setsid sh -c 'nice -n 19 ./scripts/check.sh >"$0/check" 2>&1 || touch "$0/refused"' "$work" &
+check=$!
+linted() {
+	if [ -e "$work/refused" ]; then
+		cat "$work/check"
+		exit 1
+	fi
+}
+
+(cd clients/js && npm ci --no-audit --no-fund --silent && npm test --silent)
+linted
+
+# Vetted by the linters, and without debuggers' tables, which take a third of the linking. Those
+# that run whole systems (servers, crowds, a browser) run one after another, and every time: of
+# the command that some of them run, Go's cache of results knows nothing.
+whole='/(cmd/starling|internal/e2e|loadtest/(calibrate|torture)|web/pagetest)$'
+# Those that wait longest begin first.
+waiting='/(gateway|pubsub/redis|regions/peer|world/(embedded|redis))$'
+packages=$(go list ./... | grep -vE "$whole")
+go test -race -vet=off -ldflags='-s -w' -timeout 9m -p "$((2 * $(nproc)))" \
+	$(echo "$packages" | grep -E "$waiting") $(echo "$packages" | grep -vE "$waiting")
+linted
+TORTURE_BINARY="$work/starling" go test -race -vet=off -ldflags='-s -w' -timeout 9m -p 1 -count 1 $(go list ./... | grep -E "$whole")
+wait "$check"
+linted
