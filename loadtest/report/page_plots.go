@@ -248,33 +248,50 @@ func binned(bars []Bar, most int64) (bins []Bar) {
 	return bins
 }
 
-// work draws what actions took by how many they affected.
+// work draws what actions took by how many they affected: a bar for each bin, all
+// of one width, since each bin reaches twice as far as the one before.
 func work(r *Run) figure {
 	f := figure{
-		Title:   "F(L): latency by participants affected",
-		Caption: "Mean latency of the received deliveries of the actions that affected so many participants.",
+		Title: "F(L): does an action that more see take longer?",
+		Caption: "Each bar is the actions that affected so many participants; its height is their mean latency, from when an action was due to its update at those who received it." +
+			" Bars of one height mean that larger crowds cost no time. In each bar its share of all actions: a bar of few actions says little.",
 		Plot: plot.Plot{
-			X: plot.Axis{Label: "affected participants", FromZero: true, Whole: true}, Y: plot.Axis{Label: "milliseconds", FromZero: true},
+			X: plot.Axis{Label: "participants affected by an action, the actor included"}, Y: plot.Axis{Label: "mean latency, ms", FromZero: true, Top: r.DeadlineMS * 1.15},
+			Marks: deadlineMark(r),
 		},
-		Table: table{Head: []string{"Affected", "Actions", "Mean ms", "Actions missed"}},
+		Table: table{Head: []string{"Affected", "Actions", "Share of the actions", "Mean ms", "Actions missed"}},
 	}
-	dots := plot.Series{Kind: plot.Dots, Class: first}
+	var all int64
 	for _, w := range r.Work {
-		name := fmt.Sprint(w.From)
-		if w.To > w.From {
-			name = fmt.Sprintf("%d to %d", w.From, w.To)
-		}
-		missed := percent(share(w.Missed, w.Actions))
-		f.Table.Rows = append(f.Table.Rows, []string{name, grouped(w.Actions), fmt.Sprintf("%.2f", w.MeanMS), missed})
-		if w.Seen > 0 {
-			dots.Points = append(dots.Points, plot.Point{
-				X: float64(w.From+w.To) / 2, Y: w.MeanMS,
-				Text: fmt.Sprintf("%s affected: %.2f ms on average over %s actions, %s of them missed", name, w.MeanMS, grouped(w.Actions), missed),
-			})
-		}
+		all += w.Actions
 	}
-	f.Plot.Data = []plot.Series{dots}
+	bars := plot.Series{Kind: plot.Bars, Class: first}
+	for _, w := range r.Work {
+		name, missed := w.affected(), percent(share(w.Missed, w.Actions))
+		f.Table.Rows = append(f.Table.Rows, []string{name, grouped(w.Actions), percent(share(w.Actions, all)), fmt.Sprintf("%.2f", w.MeanMS), missed})
+		if w.Seen == 0 {
+			continue
+		}
+		at := float64(len(f.Plot.X.Names))
+		f.Plot.X.Names = append(f.Plot.X.Names, name)
+		bars.Points = append(bars.Points, plot.Point{
+			X: at - barHalf, To: at + barHalf, Y: w.MeanMS, Label: fmt.Sprintf("%.1f", w.MeanMS), Foot: percent(share(w.Actions, all)),
+			Text: fmt.Sprintf("%s affected: %.2f ms on average over %s actions, %s of them missed", name, w.MeanMS, grouped(w.Actions), missed),
+		})
+	}
+	f.Plot.Data = []plot.Series{bars}
 	return f
+}
+
+// barHalf is half the width of a bar, of the room that it has.
+const barHalf = 0.36
+
+// affected writes the bounds of the bin.
+func (w *Work) affected() string {
+	if w.To > max(w.From, 1) {
+		return fmt.Sprintf("%d–%d", w.From, w.To)
+	}
+	return fmt.Sprint(w.To)
 }
 
 // gaps draws the time between the updates of a viewer.

@@ -29,7 +29,7 @@ func pageOf(t *testing.T, write func(folder string) error) string {
 }
 
 func TestThePageNeedsNothingElse(t *testing.T) {
-	r := sample(1, 3000, 1)
+	r := sample(1, 300, 1)
 	r.Scenario, r.Notes = `<script>alert("x")</script>`, []string{`a "note" & more`}
 	text := pageOf(t, func(folder string) error { return WritePage(folder, 0.01, r, sample2(r)) })
 	for _, bad := range []string{"<script", "http:", "https:", "url(", "<link", "@import", "NaN", "Inf", "%!"} {
@@ -46,7 +46,7 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 
 // sample2 is another run of the same kind.
 func sample2(r Run) Run {
-	again := sample(2, 3000, 1.2)
+	again := sample(2, 300, 1.2)
 	again.Scenario = r.Scenario
 	return again
 }
@@ -54,7 +54,7 @@ func sample2(r Run) Run {
 var drawings = regexp.MustCompile(`(?s)<svg class="plot".*?</svg>`)
 
 func TestTheDrawingsAreWellFormedAndNamed(t *testing.T) {
-	r := sample(1, 3000, 1)
+	r := sample(1, 300, 1)
 	text := pageOf(t, func(folder string) error { return WritePage(folder, 0, r) })
 	all := drawings.FindAllString(text, -1)
 	if len(all) != 8 {

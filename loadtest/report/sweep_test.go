@@ -11,7 +11,7 @@ func swept(t *testing.T) *Sweep {
 	var runs []Run
 	for _, participants := range []int{4000, 400, 1600} {
 		for seed := range uint64(2) {
-			r := sample(seed, float64(participants), 0.8+float64(participants)/8000)
+			r := sample(seed, float64(participants)/20, 0.8+float64(participants)/8000)
 			r.Participants = participants
 			runs = append(runs, r)
 		}
@@ -76,7 +76,7 @@ func TestThePageOfASweep(t *testing.T) {
 }
 
 func TestThePageOfASearch(t *testing.T) {
-	a, b, c := sample(1, 3000, 1), sample(2, 3000, 1), sample(1, 4000, 1.5)
+	a, b, c := sample(1, 300, 1), sample(2, 300, 1), sample(1, 400, 1.5)
 	l := &Limit{Scenario: "street", MaxMiss: 0.05, Found: true, RatePerS: 2988, LowPerS: 2988, HighPerS: 3000, Runs: []Run{a, b}}
 	for _, r := range []*Run{&a, &c, &b} {
 		l.Tries = append(l.Tries, TryOf(r, l.MaxMiss))

@@ -50,7 +50,7 @@ a remark
 }
 
 func TestTheViewFitsTheTerminal(t *testing.T) {
-	r := sample(1, 900, 1)
+	r := sample(1, 90, 1)
 	rapid.Check(t, func(t *rapid.T) {
 		width := rapid.IntRange(1, 200).Draw(t, "width")
 		seconds := r.Series[:rapid.IntRange(0, len(r.Series)).Draw(t, "seconds")]
@@ -67,7 +67,7 @@ func TestTheViewFitsTheTerminal(t *testing.T) {
 }
 
 func TestTheViewMarksWhatIsOverTheLimit(t *testing.T) {
-	r := sample(1, 900, 1)
+	r := sample(1, 90, 1)
 	s := measuring(&r, 3)
 	s.Second.P99MS, s.Total.DeliveriesMissed = 40, s.Total.DeliveriesExpected/2
 	text := draw(&s, s.Elapsed, r.Series, viewOptions, 100)
@@ -85,7 +85,7 @@ func TestShowingNeverWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := newScreen(write, viewOptions)
-	r := sample(1, 900, 1)
+	r := sample(1, 90, 1)
 	for i := range 2_000 {
 		v.Show(measuring(&r, i%12))
 		v.Note(fmt.Sprintf("%d %s", i, strings.Repeat("x", 200)))

@@ -25,6 +25,7 @@ type Axis struct {
 	Top      float64              // the least upper end; 0 none
 	Whole    bool                 // ticks at whole numbers only
 	Write    func(float64) string // of ticks; default: short numbers
+	Names    []string             // the axis has places instead of numbers: 0, 1, … are called so
 }
 
 type mark struct {
@@ -63,6 +64,9 @@ func (f Form) measure(value, lowest float64) float64 {
 
 // over makes the scale that holds values.
 func (a Axis) over(values []float64) scale {
+	if len(a.Names) > 0 {
+		return namedScale(a.Names)
+	}
 	from, to := math.Inf(1), math.Inf(-1)
 	for _, v := range values {
 		if math.IsNaN(v) || math.IsInf(v, 0) || a.Form == Log && v <= 0 {
@@ -90,6 +94,16 @@ func (a Axis) over(values []float64) scale {
 		from = min(from, 0)
 	}
 	return linearScale(from, max(to, a.Top), a.FromZero, a.Whole, write)
+}
+
+// namedScale gives each name as much room as the next, around its number, and
+// leaves some on the right for the names of marks.
+func namedScale(names []string) scale {
+	s := scale{from: -0.5, to: 1.12*float64(len(names)) - 0.5}
+	for i, name := range names {
+		s.ticks = append(s.ticks, mark{float64(i), name})
+	}
+	return s
 }
 
 // linearScale has four to seven ticks at 1, 2 or 5 times a power of ten; its

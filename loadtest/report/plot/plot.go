@@ -4,7 +4,7 @@
 // raster images of several megabytes into every binary.)
 //
 // The classes that a style sheet sets: plot, grid, axis, tick, label, legend,
-// mark, and s1..s5 for the series.
+// mark, value (above a bar), foot (in it), and s1..s5 for the series.
 package plot
 
 import (
@@ -37,9 +37,11 @@ const (
 
 // Point is a point of a series.
 type Point struct {
-	X, Y float64
-	To   float64 // of bars, where they end
-	Text string  // shown under the pointer; "" shows nothing
+	X, Y  float64
+	To    float64 // of bars, where they end
+	Text  string  // shown under the pointer; "" shows nothing
+	Label string  // of bars, stands above them
+	Foot  string  // of bars, stands in them, at the foot
 }
 
 // Series are points of one kind in ascending X.
@@ -148,6 +150,9 @@ func (d *drawing) series(s Series) {
 	d.printf(`</g>`)
 }
 
+// footRoom is how high a bar is that has room for its foot.
+const footRoom = 20
+
 func (d *drawing) bars(points []Point) {
 	floor := float64(Height - bottom)
 	for _, q := range points {
@@ -157,6 +162,12 @@ func (d *drawing) bars(points []Point) {
 			gap = 1
 		}
 		d.printf(`<rect x="%s" y="%s" width="%s" height="%s">%s</rect>`, f(a+gap/2), f(floor-h), f(max(b-a-gap, 0.8)), f(max(h, 0)), tip(q.Text))
+		if q.Foot != "" && h > footRoom {
+			d.printf(`<text class="foot" x="%s" y="%s" text-anchor="middle">%s</text>`, f((a+b)/2), f(floor-6), html.EscapeString(q.Foot))
+		}
+		if q.Label != "" {
+			d.printf(`<text class="value" x="%s" y="%s" text-anchor="middle">%s</text>`, f((a+b)/2), f(floor-h-6), html.EscapeString(q.Label))
+		}
 	}
 }
 

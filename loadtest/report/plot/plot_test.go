@@ -22,13 +22,14 @@ var anyAxis = rapid.Custom(func(t *rapid.T) Axis {
 	return Axis{
 		Label: rapid.String().Draw(t, "label"), Form: rapid.SampledFrom([]Form{Linear, Log, Nines}).Draw(t, "form"),
 		FromZero: rapid.Bool().Draw(t, "from zero"), Whole: rapid.Bool().Draw(t, "whole"), Top: rapid.SampledFrom([]float64{0, 1, 1000}).Draw(t, "top"),
+		Names: rapid.SampledFrom([][]string{nil, nil, {"1"}, {"1", "2", "3–4", "<more>"}}).Draw(t, "names"),
 	}
 })
 
 var anySeries = rapid.Custom(func(t *rapid.T) Series {
 	s := Series{Name: rapid.StringMatching(`[a-z<&">]{0,12}`).Draw(t, "name"), Kind: Kind(rapid.IntRange(0, 3).Draw(t, "kind")), Class: 1}
 	for range rapid.IntRange(0, 9).Draw(t, "points") {
-		s.Points = append(s.Points, Point{X: anyNumber.Draw(t, "x"), Y: anyNumber.Draw(t, "y"), To: anyNumber.Draw(t, "to"), Text: "<&>"})
+		s.Points = append(s.Points, Point{X: anyNumber.Draw(t, "x"), Y: anyNumber.Draw(t, "y"), To: anyNumber.Draw(t, "to"), Text: "<&>", Label: rapid.SampledFrom([]string{"", "<1>"}).Draw(t, "label"), Foot: "&"})
 	}
 	return s
 })
