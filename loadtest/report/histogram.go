@@ -70,10 +70,7 @@ func (h *Histogram) Quantile(q float64) int64 {
 	if h.Count() == 0 {
 		return 0
 	}
-	if q >= 1 {
-		return h.hdr.Max()
-	}
-	return h.hdr.ValueAtPercentile(100 * q)
+	return h.hdr.ValueAtPercentile(100 * min(q, 1))
 }
 
 // Max is the largest value, rounded up to its three digits; 0 if there are none.

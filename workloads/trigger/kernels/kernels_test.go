@@ -1,6 +1,7 @@
 package kernels_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"testing"
@@ -221,8 +222,8 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 func records(size, count int) []stream.Ref {
 	seed := random(3)
 	arena := make([]byte, size*(count+stream.MostAtOnce))
-	for i := range arena {
-		arena[i] = byte(seed.Uint32())
+	for i := 0; i+8 <= len(arena); i += 8 {
+		binary.LittleEndian.PutUint64(arena[i:], seed.Uint64())
 	}
 	refs := make([]stream.Ref, count)
 	for i := range refs {

@@ -101,10 +101,11 @@ func (n *Network) Logits(record []byte) []int32 {
 		layer := &n.Layers[l]
 		y := make([]int32, layer.Units)
 		for o := range y {
-			y[o] = layer.Bias[o]
+			sum := layer.Bias[o]
 			for i, w := range layer.Row(o) {
-				y[o] += int32(w) * int32(x[i])
+				sum += int32(w) * int32(x[i])
 			}
+			y[o] = sum
 		}
 		if l == len(n.Layers)-1 {
 			return y
