@@ -9,6 +9,7 @@ import (
 	"github.com/starling-vr/starling/workloads/annotate/model/container"
 	"github.com/starling-vr/starling/workloads/annotate/model/embedding"
 	"github.com/starling-vr/starling/workloads/annotate/model/entity"
+	"github.com/starling-vr/starling/workloads/annotate/model/hugepages"
 	"github.com/starling-vr/starling/workloads/annotate/model/sentiment"
 	"github.com/starling-vr/starling/workloads/annotate/model/speech"
 	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
@@ -116,7 +117,7 @@ func read[T number](r *reader, name string) []T {
 		}
 		return nil
 	}
-	out := make([]T, len(b)/size)
+	out := hugepages.Make[T](len(b) / size)
 	if size == 1 {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(out))), len(out)), b)
 		return out

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
+	"github.com/starling-vr/starling/workloads/annotate/model/hugepages"
 )
 
 // Words are the words of a vocabulary, by number; number 0 stands for all others.
@@ -70,7 +71,7 @@ func New(w Words) (*Vocabulary, error) {
 	for size < 2*n {
 		size, v.shift = size*2, v.shift-1
 	}
-	v.slots, v.facts = make([]slot, size), make([]Facts, n)
+	v.slots, v.facts = hugepages.Make[slot](size), hugepages.Make[Facts](n)
 	for i := range n {
 		v.facts[i] = Facts{w.Cluster[i], w.Class[i], w.Only[i], w.Nameless[i], w.Rarity[i]}
 	}
