@@ -27,21 +27,23 @@ func weaken(n *network.Network, random *rand.Rand) {
 		for o := range layer.Units {
 			row := layer.Row(o)
 			for lane := range 2 {
-				for {
-					sum := 0
-					for i, w := range row {
-						if i%4/2 == lane {
-							sum += most * int(max(w, -w))
-						}
+				sum := 0
+				for i, w := range row {
+					if i%4/2 == lane {
+						sum += most * int(max(w, -w))
 					}
-					if sum <= 1<<16-1 {
-						break
-					}
-					if i := 4*random.IntN(len(row)/4) + 2*lane + random.IntN(2); row[i] > 0 {
+				}
+				for sum > 1<<16-1 {
+					i := 4*random.IntN(len(row)/4) + 2*lane + random.IntN(2)
+					switch {
+					case row[i] > 0:
 						row[i]--
-					} else if row[i] < 0 {
+					case row[i] < 0:
 						row[i]++
+					default:
+						continue
 					}
+					sum -= most
 				}
 			}
 		}
@@ -90,15 +92,19 @@ func TestWordsAreBitEqualToGoWhereTheyBarelyHold(t *testing.T) {
 				refs = append(refs, stream.RefTo(at))
 			}
 		}
+		want := make([]stream.Decision, len(refs))
+		for i, ref := range refs {
+			record := ref.Bytes(16)
+			want[i] = decision(network.Score(n.Logits(record)), n.Threshold, record[0])
+		}
 		for _, kernel := range jetWords(&p.b[0]) {
 			out := make([]stream.Decision, stream.MostAtOnce)
 			for from := 0; from < len(refs); from += kernel.Size {
 				kernel.Run(refs[from:from+kernel.Size], out[from:])
 			}
-			for i, ref := range refs {
-				record := ref.Bytes(16)
-				if want := decision(network.Score(n.Logits(record)), n.Threshold, record[0]); out[i] != want {
-					t.Fatalf("%d at once, record %d: %#x, want %#x", kernel.Size, i, out[i], want)
+			for i, got := range out {
+				if got != want[i] {
+					t.Fatalf("%d at once, record %d: %#x, want %#x", kernel.Size, i, got, want[i])
 				}
 			}
 		}
