@@ -174,5 +174,5 @@ func (d *Document) Footprint() int {
 		cap(d.Embedding)*4 +
 		cap(d.Entities)*int(unsafe.Sizeof(Entity{})) +
 		cap(d.Topics)*int(unsafe.Sizeof(Topic{})) +
-		cap(d.Summary)*4 + cap(d.buffer) + cap(d.terms.slots)*4
+		cap(d.Summary)*4 + cap(d.buffer) + cap(d.terms.slots)*8
 }

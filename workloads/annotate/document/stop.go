@@ -18,24 +18,24 @@ via w was way we well went were what whatever when where whether which while who
 without would x y yet you your yours yourself yourselves z 's 're 've 'll 'd 'm n't 't wo sha ai -lrb- -rrb- th
 0 00 000 0000 one two three first second`
 
-var stopTable = func() (table [2048]uint32) {
+// stopTable has each stop word in one of the four places of its bucket, so that a word is
+// looked for without a branch that depends on it.
+var stopTable = func() (table [512][4]uint32) {
 	for _, w := range strings.Fields(stopWords) {
 		h := HashString(w)
-		at := h * 0x9e3779b1 >> 21
-		for table[at] != 0 && table[at] != h {
-			at = (at + 1) & 2047
+		bucket := &table[stopBucket(h)]
+		place := 0
+		for bucket[place] != 0 && bucket[place] != h {
+			place++ // beyond the last one is a fault of the list, found by any test
 		}
-		table[at] = h
+		bucket[place] = h
 	}
 	return
 }()
 
+func stopBucket(h uint32) uint32 { return h * 0x85ebca6b >> 23 }
+
 func stopWord(h uint32) bool {
-	at := h * 0x9e3779b1 >> 21
-	for table := &stopTable; table[at] != 0; at = (at + 1) & 2047 {
-		if table[at] == h {
-			return true
-		}
-	}
-	return false
+	b := &stopTable[stopBucket(h)]
+	return uint64(b[0]^h)*uint64(b[1]^h) == 0 || uint64(b[2]^h)*uint64(b[3]^h) == 0
 }

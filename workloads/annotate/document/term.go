@@ -12,8 +12,9 @@ type Term struct {
 	Stop bool
 }
 
-// termTable finds a term by its word: open addressing, at most half full.
-type termTable struct{ slots []uint32 }
+// termTable finds a term by its word: open addressing, at most half full. A slot is the
+// word, and above it the index of its term plus 1; 0 is empty.
+type termTable struct{ slots []uint64 }
 
 func (t *termTable) reset() { clear(t.slots) }
 
@@ -31,34 +32,32 @@ func (d *Document) term(word, token uint32, shape Shape) uint32 {
 	if 2*len(d.Terms) >= len(d.terms.slots) {
 		d.growTerms()
 	}
-	mask := uint32(len(d.terms.slots) - 1)
+	slots := d.terms.slots
+	mask := uint32(len(slots) - 1)
 	at := word * 0x9e3779b1 >> 7 & mask
-	for {
-		slot := d.terms.slots[at]
-		if slot == 0 {
-			break
-		}
-		if d.Terms[slot-1].Word == word {
-			d.Terms[slot-1].Count++
-			return slot - 1
+	for slots[at] != 0 {
+		if uint32(slots[at]) == word {
+			i := uint32(slots[at]>>32) - 1
+			d.Terms[i].Count++
+			return i
 		}
 		at = (at + 1) & mask
 	}
 	d.Terms = append(d.Terms, Term{Word: word, Count: 1, First: token, Stop: shape == Mark || stopWord(word)})
-	d.terms.slots[at] = uint32(len(d.Terms))
+	slots[at] = uint64(len(d.Terms))<<32 | uint64(word)
 	return uint32(len(d.Terms) - 1)
 }
 
 func (d *Document) growTerms() {
-	size := max(1024, 2*len(d.terms.slots))
-	d.terms.slots = make([]uint32, size)
+	size := max(512, 2*len(d.terms.slots))
+	d.terms.slots = make([]uint64, size)
 	mask := uint32(size - 1)
 	for i := range d.Terms {
 		at := d.Terms[i].Word * 0x9e3779b1 >> 7 & mask
 		for d.terms.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		d.terms.slots[at] = uint32(i + 1)
+		d.terms.slots[at] = uint64(i+1)<<32 | uint64(d.Terms[i].Word)
 	}
 }
 

@@ -72,10 +72,7 @@ const languageCount = len(languages)
 var alsoEnglish = hashes(`de la van die met door dan man men war son plus per come al care ben over under in an am on me`)
 
 // wordSets finds the languages that a function word is of, by its hash.
-type wordSets struct {
-	keys [8192]uint32
-	sets [8192]uint32
-}
+type wordSets [8192]struct{ word, set uint32 }
 
 var functionWords = func() *wordSets {
 	w := &wordSets{}
@@ -89,16 +86,16 @@ var functionWords = func() *wordSets {
 
 func (w *wordSets) at(h uint32) uint32 {
 	i := h * 0x9e3779b1 >> 19
-	for w.keys[i] != 0 && w.keys[i] != h {
-		i = (i + 1) & 8191
+	for w[i].word != 0 && w[i].word != h {
+		i = (i + 1) % uint32(len(w))
 	}
 	return i
 }
 
 func (w *wordSets) add(h, set uint32) {
 	i := w.at(h)
-	w.keys[i] = h
-	w.sets[i] |= set
+	w[i].word = h
+	w[i].set |= set
 }
 
-func (w *wordSets) languages(h uint32) uint32 { return w.sets[w.at(h)] }
+func (w *wordSets) languages(h uint32) uint32 { return w[w.at(h)].set }

@@ -31,6 +31,7 @@ type tokeniser struct {
 	ended     bool // the sentence under way has come to its end
 	maybe     bool // an abbreviation may have ended it
 	last      int  // the end of the last token
+	begun     int  // the first token of the sentence under way
 	careful   bool // take no short cut; for tests
 }
 
@@ -158,7 +159,7 @@ func (t *tokeniser) endSentence() {
 	if len(t.d.Sentences) > before {
 		t.paragraph = false
 	}
-	t.ended, t.maybe = false, false
+	t.ended, t.maybe, t.begun = false, false, len(t.d.Tokens)
 }
 
 // settle decides whether the sentence ended, now that what follows is known.
@@ -193,8 +194,7 @@ func (t *tokeniser) add(start, end int) {
 	}
 	t.d.AppendToken(start, end, flags)
 	t.last = end
-	n := uint32(len(t.d.Tokens))
-	if s := len(t.d.Sentences); s == 0 && n >= maxSentence || s > 0 && n-t.d.Sentences[s-1].End >= maxSentence {
+	if len(t.d.Tokens)-t.begun >= maxSentence {
 		t.endSentence()
 	}
 }
