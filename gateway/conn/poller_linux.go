@@ -174,11 +174,7 @@ func (p *poller) run() {
 // take serves the sockets that are ready. It reports false to wait, within the
 // same Read: what becomes ready after the kernel was asked wakes again.
 func (p *poller) take(uintptr) bool {
-	n, err := syscall.EpollWait(p.epoll, p.events, 0)
-	for err == syscall.EINTR {
-		n, err = syscall.EpollWait(p.epoll, p.events, 0)
-	}
-	n = max(0, n)
+	n := readyOf(p.epoll, p.events)
 	if n == 0 && len(p.again) == 0 {
 		return false
 	}

@@ -9,6 +9,20 @@ import (
 // The calls below never wait, so the scheduler is not told of them: it would
 // look for another thread to go on with meanwhile.
 
+// readyOf gives the events that there are, without waiting for any.
+func readyOf(epoll int, events []syscall.EpollEvent) (n int) {
+	for {
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+		switch errno {
+		case 0:
+			return int(r)
+		case syscall.EINTR:
+			continue
+		}
+		return 0
+	}
+}
+
 // gathered is how many buffers one system call writes at most.
 const gatheredAtOnce = 64
 

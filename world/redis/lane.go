@@ -144,6 +144,7 @@ func (n *lane) connect() {
 		}
 		return
 	}
+	conn = promptly(conn)
 	n.conn = conn
 	n.log.reading.Go(func() { n.read(conn) })
 	n.advance()
