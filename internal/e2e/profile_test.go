@@ -15,7 +15,7 @@ var stages = []struct {
 	stack *regexp.Regexp
 }{
 	{"collector", regexp.MustCompile(`gcBgMarkWorker|gcAssist|bgsweep|bgscavenge|gcStart`)},
-	{"write", regexp.MustCompile(`conn\.\(\*(socket|polled)\)\.(Write|put)`)},
+	{"write", regexp.MustCompile(`conn\.\(\*(socket|polled|BatchWriter)\)\.(Write|put)`)},
 	{"flush", regexp.MustCompile(`hub\.\(\*Hub\)\.flush`)},
 	{"hub", regexp.MustCompile(`hub\.\(\*Hub\)|hub\.\(\*table\)`)},
 	{"publish", regexp.MustCompile(`/pubsub|regions\.\(\*follow`)},
