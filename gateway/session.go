@@ -81,7 +81,7 @@ func (s *session) act(now, arrived time.Time, in incoming, within bool) {
 	}
 	if after, ok := s.gateway.overload.Admit(&s.load, uint64(s.id), now); !ok {
 		s.mu.Unlock()
-		s.refuse(number, starlingv1.Code_BUSY, "the server carries no more now: everybody gets an equal share", max(after, time.Millisecond))
+		s.refuseWithin(min(after, 2*s.gateway.config.Deadline), number, starlingv1.Code_BUSY, "the server carries no more now: everybody gets an equal share", max(after, time.Millisecond))
 		return
 	}
 	f := flight{number: number, raw: append(s.spare, in.raw...), arrived: arrived, sent: now, to: s.shard}
@@ -118,8 +118,13 @@ func (s *session) routed(m *clusterv1.RoutedAct, act *starlingv1.Act, f *flight,
 
 // refuse tells the client a refusal of the gateway's own. All are retryable.
 func (s *session) refuse(number uint64, code starlingv1.Code, message string, after time.Duration) {
+	s.refuseWithin(0, number, code, message, after)
+}
+
+// refuseWithin does so within a while, with what else is told then.
+func (s *session) refuseWithin(wait time.Duration, number uint64, code starlingv1.Code, message string, after time.Duration) {
 	s.gateway.metrics.refusals.WithLabelValues(code.String()).Inc()
-	s.client.Outcome(&starlingv1.Outcome{Number: number, Code: code, Message: message, RetryAfterMs: uint32(after.Milliseconds())})
+	s.client.Refusal(&starlingv1.Outcome{Number: number, Code: code, Message: message, RetryAfterMs: uint32(after.Milliseconds())}, wait)
 }
 
 // outcome takes an outcome of the owner.

@@ -48,11 +48,18 @@ type privateMessage struct {
 	client  *Client
 	outcome *starlingv1.Outcome
 	message *starlingv1.ServerMessage
+	waits   time.Duration // for company, at most; 0: as anything that comes in
 }
 
 // Outcome sends an outcome. It must not be changed any more.
 func (c *Client) Outcome(o *starlingv1.Outcome) {
 	c.hub.Load().enqueue(privateMessage{client: c, outcome: o})
+}
+
+// Refusal sends an outcome that nobody waits for: within a while it goes with
+// whatever else is told, and saves a write.
+func (c *Client) Refusal(o *starlingv1.Outcome, within time.Duration) {
+	c.hub.Load().enqueue(privateMessage{client: c, outcome: o, waits: within})
 }
 
 // Send sends a message. It must not be changed any more.

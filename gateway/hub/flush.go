@@ -67,9 +67,7 @@ func (h *Hub) queue(c *Client, now time.Time) {
 
 // queueMessage does so for a private message.
 func (h *Hub) queueMessage(c *Client, now time.Time) {
-	if !c.queued {
-		h.put(c, now, h.pace.due(now, now))
-	}
+	h.put(c, now, h.pace.due(now, now))
 }
 
 func (h *Hub) queueAt(c *Client, now, due time.Time) {

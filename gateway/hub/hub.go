@@ -221,7 +221,12 @@ func (h *Hub) private(p privateMessage) {
 		h.slowReader(c, "answers pile up unread")
 		return
 	}
-	h.queueMessage(c, time.Now())
+	now := time.Now()
+	if p.waits > h.pace.wait {
+		h.put(c, now, now.Add(p.waits))
+		return
+	}
+	h.queueMessage(c, now)
 }
 
 // tick runs each tickEvery.

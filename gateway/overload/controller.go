@@ -30,6 +30,7 @@ type controller struct {
 	capacity float64 // actions per second that are carried in time, as far as is known
 	bad      float64 // the least that was too many
 	good     float64 // the most that was carried in time, of late
+	inTime   float64 // what is carried in time now, smoothed
 	senders  float64 // those who would send more than their share, in effect
 
 	// Without a limit.
@@ -72,6 +73,7 @@ const (
 	patienceSaturated = 4  // this process uses the processors up
 	patienceElsewhere = 10 // there are processors left: something else is slow, or stands still
 	patienceAgain     = 2  // a limit ended a moment ago
+	passing           = 2  // off those, with each window in which the queue gets shorter
 	remembered        = 20 // windows that are a moment
 
 	// A queue of actions, in deadlines that it takes.
@@ -87,7 +89,7 @@ const (
 	standsFor    = 2
 	congestedFor = 2
 
-	usually    = 0.8   // of what was carried in time: less is what a standstill leaves
+	usually    = 0.9   // of what was carried in time: less is what a standstill leaves
 	surely     = 0.85  // of what was carried in time a moment ago
 	goodLasts  = 0.99  // what is left of that after a window in which updates were young
 	goodFades  = 0.96  // and after one in which some were old
@@ -162,6 +164,7 @@ func (c *controller) watch(w *window) {
 	}
 	c.ask()
 	if w.pace() > shrinks*w.rate() {
+		c.standing = max(0, c.standing-passing)
 		return // it passes: what stood still goes on
 	}
 	c.standing++
@@ -355,12 +358,16 @@ func (c *controller) lower(to float64) {
 
 // learnGood renews what was carried in time of late.
 func (c *controller) learnGood(w *window) {
-	switch old := w.oldPart(); {
-	case w.thin():
+	if w.thin() {
+		return
+	}
+	old := w.oldPart()
+	c.inTime += (min(w.rate(), w.pace())*(1-old) - c.inTime) / 4
+	switch {
 	case old < oldCalm:
 		c.good = max(c.good*goodLasts, min(w.rate(), w.pace()))
 	case old >= oldCongested:
-		c.good *= goodFades
+		c.good = max(c.good*goodFades, c.inTime)
 	}
 }
 

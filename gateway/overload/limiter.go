@@ -83,6 +83,8 @@ type Sender struct {
 	tokens float32
 	round  uint32
 	limit  uint32
+	streak uint8 // refusals with hardly more than a burst admitted in between
+	since  uint8 // admitted since the last refusal
 	last   int64 // since the limiter started
 }
 
@@ -125,12 +127,26 @@ func (l *Limiter) Admit(s *Sender, which uint64, now time.Time) (after time.Dura
 	s.earn(l, which, now, share)
 	if s.tokens < 1 {
 		st.refused.Add(1)
-		wait := (1 - float64(s.tokens)) / math.Float64frombits(l.hint.Load())
+		wait := (s.wanted() - float64(s.tokens)) / math.Float64frombits(l.hint.Load())
 		return min(longestWait, time.Duration(wait*float64(time.Second))), false
 	}
 	s.tokens--
+	s.since = min(s.since+1, 2*burst)
 	st.admitted.Add(1)
 	return 0, true
+}
+
+// wanted is how many actions a refused sender is to save up for. Who is refused
+// again and again is asked to come back for several: a refusal for each action
+// that is admitted costs about as much as the action.
+func (s *Sender) wanted() float64 {
+	if s.since < 2*burst {
+		s.streak = min(s.streak+1, burst)
+	} else {
+		s.streak = 1
+	}
+	s.since = 0
+	return float64(s.streak)
 }
 
 // Done says that an admitted action has got its outcome.
@@ -150,6 +166,7 @@ func (s *Sender) earn(l *Limiter, which uint64, now time.Time, share float64) {
 	if limit := l.limit.Load(); s.limit != limit {
 		most = 1
 		s.limit, s.last, s.tokens = limit, l.began.Load(), phase(which, limit)
+		s.streak, s.since = uint8(2*phase(which+1<<32, limit)), 0 // half of them save up for one more
 	}
 	if gone := at - s.last; gone > 0 {
 		s.tokens = float32(min(most, float64(s.tokens)+float64(gone)/1e9*share))

@@ -219,6 +219,34 @@ func TestTheShareIsFair(t *testing.T) {
 	}
 }
 
+// A refusal costs about as much as an action. Those who would send much more than
+// their share are refused less often than they are admitted, if they do as they
+// are told; and goodput and fairness stay.
+func TestTheRefusedComeBackForSeveral(t *testing.T) {
+	const capacity = 3000
+	s := newSimulation(&fifo{capacity: capacity, takes: 3 * time.Millisecond}, crowd(300, 3*capacity/300), 5)
+	s.obedient = true
+	s.run(2 * second)
+	for _, p := range s.people {
+		p.admitted, p.refused = 0, 0
+	}
+	s.run(10 * second)
+	var admitted, refused, squares float64
+	for _, p := range s.people {
+		n := float64(p.admitted)
+		admitted, squares, refused = admitted+n, squares+n*n, refused+float64(p.refused)
+	}
+	if refused > 0.6*admitted {
+		t.Errorf("%.0f refused for %.0f admitted", refused, admitted)
+	}
+	if index := admitted * admitted / (300 * squares); index < 0.97 {
+		t.Errorf("fairness index %.3f", index)
+	}
+	if g := s.goodput(2*second, 12*second) / capacity; g < 0.85 {
+		t.Errorf("goodput %.2f of the capacity", g)
+	}
+}
+
 // However long updates stay old, everybody may act now and then, and is asked to
 // come back soon enough to notice that the load has fallen.
 func TestTheShareHasAFloor(t *testing.T) {

@@ -116,6 +116,7 @@ type participant struct {
 	overload.Sender
 	rate                       float64 // per second
 	next                       time.Duration
+	held                       time.Duration // until then it does not ask: it was told so
 	offered, admitted, refused int
 }
 
@@ -129,6 +130,7 @@ type simulation struct {
 	factor    func(now time.Duration) float64 // of all rates; nil: 1
 	load      overload.Load
 	unlimited bool // no window ends
+	obedient  bool // people act again when they were told to
 
 	now      time.Duration
 	all, old uint64
@@ -197,6 +199,9 @@ func (s *simulation) run(length time.Duration) {
 func (s *simulation) act(i int, p *participant, tenth int) {
 	p.offered++
 	s.offered[tenth]++
+	if s.obedient && s.now < p.held {
+		return
+	}
 	after, ok := s.limiter.Admit(&p.Sender, uint64(i), start.Add(s.now))
 	if !ok {
 		if after <= 0 {
@@ -204,6 +209,7 @@ func (s *simulation) act(i int, p *participant, tenth int) {
 		}
 		p.refused++
 		s.refused[tenth]++
+		p.held = s.now + after
 		return
 	}
 	p.admitted++
