@@ -1,64 +1,24 @@
 package calibrate
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
-	"net/http"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/starling-vr/starling/loadtest/exposition"
 )
 
-// figures are the metrics of a process by name and labels, as they are written.
-type figures map[string]float64
-
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+// figures are the metrics of a process.
+type figures exposition.Series
 
 func scrape(ctx context.Context, url string) (figures, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", url, answer.Status)
-	}
-	return parse(answer.Body)
-}
-
-// parse reads the text format of Prometheus.
-func parse(from io.Reader) (figures, error) {
-	all := figures{}
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
-		at := strings.LastIndexByte(line, ' ')
-		if line == "" || line[0] == '#' || at < 0 {
-			continue
-		}
-		value, err := strconv.ParseFloat(line[at+1:], 64)
-		if err != nil {
-			return nil, fmt.Errorf("metrics: %.80q: %w", line, err)
-		}
-		all[line[:at]] = value
-	}
-	return all, lines.Err()
+	all, err := exposition.Read(ctx, url)
+	return figures(all), err
 }
 
 // sum adds up a metric over its labels.
-func (f figures) sum(name string) (sum float64) {
-	for key, value := range f {
-		if key == name || strings.HasPrefix(key, name) && key[len(name)] == '{' {
-			sum += value
-		}
-	}
+func (f figures) sum(name string) float64 {
+	sum, _ := exposition.Series(f).Sum(name)
 	return sum
 }
 
@@ -79,9 +39,7 @@ func (f figures) buckets(name string) (all []bucket) {
 		if !strings.HasPrefix(key, name+"_bucket{") {
 			continue
 		}
-		_, label, found := strings.Cut(key, `le="`)
-		text, _, closed := strings.Cut(label, `"`)
-		if most, err := strconv.ParseFloat(text, 64); err == nil && found && closed {
+		if most, err := strconv.ParseFloat(exposition.Label(key, "le"), 64); err == nil {
 			all = append(all, bucket{most, value})
 		}
 	}

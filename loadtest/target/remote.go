@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 
+	"github.com/starling-vr/starling/loadtest/exposition"
 	"github.com/starling-vr/starling/loadtest/generator"
 )
 
@@ -23,13 +24,13 @@ func NewRemote(metrics []string) *Remote {
 func (r *Remote) Usage(ctx context.Context) (generator.Usage, error) {
 	var u generator.Usage
 	for _, url := range r.metrics {
-		figures, err := scrape(ctx, url)
+		all, err := exposition.Read(ctx, url)
 		if err != nil {
 			return u, err
 		}
-		u.CPU += figures["process_cpu_seconds_total"]
-		u.RSS += int64(figures["process_resident_memory_bytes"])
-		figures.addTo(&u)
+		u.CPU += all["process_cpu_seconds_total"]
+		u.RSS += int64(all["process_resident_memory_bytes"])
+		addUsage(&u, all)
 	}
 	return u, nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/starling-vr/starling/internal/redisproc"
 	"github.com/starling-vr/starling/internal/server"
+	"github.com/starling-vr/starling/loadtest/exposition"
 	"github.com/starling-vr/starling/loadtest/generator"
 	"github.com/starling-vr/starling/loadtest/yardstick"
 )
@@ -199,8 +200,8 @@ func (s *Self) Usage(ctx context.Context) (generator.Usage, error) {
 		if s.options.Yardstick != nil { // it has no metrics
 			continue
 		}
-		if figures, err := scrape(ctx, "http://"+c.address+"/metrics"); err == nil {
-			figures.addTo(&u)
+		if all, err := exposition.Read(ctx, "http://"+c.address+"/metrics"); err == nil {
+			addUsage(&u, all)
 		}
 	}
 	if len(s.redis) == 0 {
