@@ -2,11 +2,11 @@ package hub
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
+	"github.com/starling-vr/starling/internal/processor"
 	"github.com/starling-vr/starling/pubsub"
 	"github.com/starling-vr/starling/world"
 )
@@ -40,7 +40,7 @@ func BenchmarkFlush(b *testing.B) {
 			sequence := uint64(1)
 			h := bench.hubs.hubs[0]
 			b.ReportAllocs()
-			before := processorTime()
+			before, _ := processor.Time()
 			b.ResetTimer()
 			for b.Loop() {
 				messages[0] = pubsub.Message{Fence: pubsub.Fence{Shard: bench.shard(here), Epoch: 1, Claim: 5}, Cell: here,
@@ -51,17 +51,10 @@ func BenchmarkFlush(b *testing.B) {
 				h.take()
 				h.flushDue(time.Now(), 0)
 			}
-			used := float64((processorTime() - before).Nanoseconds())
+			after, _ := processor.Time()
+			used := float64((after - before).Nanoseconds())
 			b.ReportMetric(used/float64(b.N), "cpu-ns/action")
 			b.ReportMetric(used/float64(b.N*watchers), "cpu-ns/delivery")
 		})
 	}
-}
-
-// processorTime is the processor time of this process: the wall clock says
-// little on a machine with other work.
-func processorTime() time.Duration {
-	var usage syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

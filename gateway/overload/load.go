@@ -1,6 +1,10 @@
 package overload
 
-import "time"
+import (
+	"time"
+
+	"github.com/starling-vr/starling/internal/processor"
+)
 
 // Load is what the processors did for a while.
 type Load struct {
@@ -39,7 +43,7 @@ type Meter struct {
 
 // NewMeter measures against so many processors that this process may use.
 func NewMeter(processors int) *Meter {
-	return &Meter{processors: float64(processors), spent: processorTime, machine: machineTime}
+	return &Meter{processors: float64(processors), spent: processor.Time, machine: machineTime}
 }
 
 // Read gives what happened since the call before, if the system tells.

@@ -3,6 +3,8 @@ package overload
 import (
 	"testing"
 	"time"
+
+	"github.com/starling-vr/starling/internal/processor"
 )
 
 func TestMeter(t *testing.T) {
@@ -41,12 +43,12 @@ func TestMeter(t *testing.T) {
 }
 
 func TestMeterOfThisMachine(t *testing.T) {
-	before, ok := processorTime()
+	before, ok := processor.Time()
 	if !ok {
 		return // this system does not tell
 	}
 	for used := before; used < before+20*time.Millisecond; { // ends because it works
-		used, _ = processorTime()
+		used, _ = processor.Time()
 	}
 	if idle, all, ok := machineTime(); ok && (all == 0 || idle > all) {
 		t.Errorf("%d of %d idle", idle, all)

@@ -26,6 +26,11 @@ type Spec struct {
 	Program *Program
 	// Sources bring the records, all of one size; each has a poller of its own.
 	Sources []Source
+	// InOrder has records decided strictly in the order in which they fall due. By
+	// default those that cannot make the contract's Deadline any more give way to those
+	// that can, and are decided when no other is due, so that one pause of a core makes only
+	// the records late that fell due in it.
+	InOrder bool
 	// Batch is the most records decided at once, up to MostAtOnce, the default.
 	Batch int
 	// Pace says whether pollers leave their cores.
@@ -151,7 +156,7 @@ func (f *Function) makePollers() error {
 			function: f, index: i, read: f.clock.Read, peek: f.clock.peek(), refs: arena.refs, mask: uint64(arena.count - 1),
 			most: uint64(f.spec.Batch), limit: math.MaxUint64, pace: newPace(f.spec.Pace, f.clock),
 			hold: newHold(f.spec.Pace == Pinned && collectorOff(), f.clock), counters: new(counters), spare: new(counters), core: f.coreOf(i), sampleAt: math.MaxUint64,
-			ended: make(chan struct{}), samples: newSide(f, f.spec.Samples, i, f.size), selected: newSide(f, f.spec.Selected, i, f.size),
+			ended: make(chan struct{}), inOrder: f.spec.InOrder, samples: newSide(f, f.spec.Samples, i, f.size), selected: newSide(f, f.spec.Selected, i, f.size),
 		}
 		if deadline := f.spec.Contract.Deadline; deadline > 0 {
 			p.limit = f.clock.Ticks(deadline)
@@ -161,12 +166,16 @@ func (f *Function) makePollers() error {
 			p.ring = source
 			p.next = source.tail.Load()
 			p.tail = p.next
+			if rate := f.spec.Contract.Rate; rate > 0 {
+				p.interval = f.clock.Frequency * float64(len(f.spec.Sources)) / rate
+			}
 		case *Schedule:
 			table, err := newTimetable(source, f.clock)
 			if err != nil {
 				return err
 			}
 			p.table, p.phase = table, source.Phase
+			p.interval = table.ticks()
 		}
 		if f.spec.SampleRate > 0 {
 			p.sampleEvery = uint64(f.clock.Frequency * float64(len(f.spec.Sources)) / f.spec.SampleRate)
@@ -240,7 +249,7 @@ func (p *poller) prepare() {
 		}
 	}
 	sharpenTimer()
-	p.program = f.program.Load()
+	p.use(f.program.Load())
 	timeKernels(p.program.kernels, f.spec.Sources[p.index].records(), f.clock)
 }
 

@@ -23,6 +23,11 @@ type poller struct {
 	phase    float64
 	pace     pace
 
+	urgency  urgency
+	behind   backlog
+	inOrder  bool
+	interval float64 // ticks between records; 0 if unknown
+
 	refs  []Ref
 	mask  uint64
 	most  uint64 // records at once
@@ -62,7 +67,7 @@ type counters struct {
 	decided, lost, late, failed uint64
 	batches, panics, swaps      uint64
 	malformed, selected         uint64
-	selectedLost                uint64
+	selectedLost, putOff        uint64
 	sampled, samplesLost        uint64
 	busy                        uint64 // ticks
 	bySize                      [MostAtOnce + 1]uint64
@@ -85,6 +90,7 @@ func (p *poller) run() (again bool) {
 			p.hold.turn(p.now)
 		}
 	}
+	p.catchUp()
 	p.settle(p.read())
 	if p.ring != nil {
 		p.giveBack()
@@ -118,24 +124,38 @@ func (p *poller) step() {
 	} else {
 		due = p.scheduled(now)
 	}
-	if due == 0 {
+	if due == 0 && p.behind.n == 0 {
 		p.idle(now)
 		return
 	}
-	program := p.function.program.Load()
-	if program != p.program {
-		p.program = program
+	if program := p.function.program.Load(); program != p.program {
+		p.use(program)
 		p.counters.swaps++
 	}
-	kernel := &program.kernels[program.plan[min(due, p.most)]]
-	place := p.next & p.mask
-	n := min(due, p.most, uint64(kernel.Size), p.mask+1-place)
+	first, n, index, putOff := p.choose(now, due)
+	if n == 0 {
+		p.idle(now)
+		return
+	}
+	p.decide(now, first, n, index, putOff)
+}
+
+// decide does a batch: up to n records from first on, by a kernel of the program, of the
+// backlog or the next ones.
+func (p *poller) decide(now, first, n uint64, index uint8, putOff bool) {
+	kernel := &p.program.kernels[index]
+	place := first & p.mask
+	n = min(n, uint64(kernel.Size), p.mask+1-place)
+	if putOff {
+		p.behind.drop(n)
+	} else {
+		p.next += n
+	}
 	b := &p.batch // by field: a whole one would be copied
-	b.first, b.n, b.started, b.ended, b.size, b.running = p.next, n, now, 0, kernel.Size, true
+	b.first, b.n, b.started, b.ended, b.size, b.running = first, n, now, 0, kernel.Size, true
 	decisions := p.out[:n]
 	kernel.Run(p.refs[place:place+n], decisions)
 	b.running = false
-	p.next += n
 	p.counters.bySize[kernel.Size]++
 	if flagged(decisions) {
 		b.ended = p.read()
@@ -149,7 +169,26 @@ func (p *poller) step() {
 	}
 }
 
-// scheduled is how many records are due by the clock. What the ring of records
+// catchUp decides all that was put off.
+func (p *poller) catchUp() {
+	for p.behind.n > 0 {
+		now := p.read()
+		p.settle(now)
+		s := p.behind.at(0)
+		n := min(s.end-s.first, p.most)
+		p.decide(now, s.first, n, p.program.plan[n], true)
+	}
+}
+
+// use goes on with a program.
+func (p *poller) use(program *compiled) {
+	p.program = program
+	if !p.inOrder && !p.table.flood {
+		p.urgency = newUrgency(program, p.limit, p.interval, p.most)
+	}
+}
+
+// scheduled is how many records are due by the clock, beside those put off. What the ring of records
 // could not hold so long is lost.
 func (p *poller) scheduled(now uint64) uint64 {
 	if p.table.flood {
@@ -159,8 +198,12 @@ func (p *poller) scheduled(now uint64) uint64 {
 		p.next -= era
 		p.eras += era
 		p.table.nextEra()
+		p.behind.shift(era)
 	}
 	due := p.table.due(now)
+	if p.behind.n > 0 {
+		p.lose(due)
+	}
 	if due <= p.next {
 		return 0
 	}
@@ -171,6 +214,17 @@ func (p *poller) scheduled(now uint64) uint64 {
 		due = p.mask + 1
 	}
 	return due
+}
+
+// lose gives up what was put off so long ago that its place is another record's.
+func (p *poller) lose(due uint64) {
+	for p.behind.n > 0 {
+		over := due - p.mask - 1 - p.behind.at(0).first
+		if int64(over) <= 0 {
+			return
+		}
+		p.counters.lost += p.behind.drop(over)
+	}
 }
 
 // flagged says whether any decision has a bit that the poller reads.
@@ -228,13 +282,10 @@ func (p *poller) sample(now, place uint64, decision Decision) {
 
 // dueAt is the tick at which a record of the last batch was due.
 func (p *poller) dueAt(record uint64) uint64 {
-	switch {
-	case p.ring != nil:
-		return p.ring.due[record&p.mask]
-	case p.table.flood:
+	if p.table.flood {
 		return p.batch.started
 	}
-	return p.table.at(record)
+	return p.due(record)
 }
 
 // settle accounts for the last batch, whose decisions were there at now.
@@ -244,6 +295,7 @@ func (p *poller) settle(now uint64) {
 	if n == 0 {
 		return
 	}
+	size := n
 	b.n = 0
 	if b.ended != 0 {
 		now = b.ended
@@ -275,7 +327,7 @@ func (p *poller) settle(now uint64) {
 		}
 	}
 	if oldest > p.limit {
-		c.late += min(p.table.older(oldest-p.limit), p.next-b.first)
+		c.late += min(p.table.older(oldest-p.limit), size)
 	}
 }
 
@@ -293,14 +345,22 @@ func (p *poller) settleRing(now, first, n uint64) {
 			c.late++
 		}
 	}
-	if p.next-p.tail > p.mask>>3 {
+	if p.undecided()-p.tail > p.mask>>3 {
 		p.giveBack()
 	}
 }
 
+// undecided is the first record that is neither decided nor given up.
+func (p *poller) undecided() uint64 {
+	if p.behind.n > 0 {
+		return p.behind.at(0).first
+	}
+	return p.next
+}
+
 func (p *poller) giveBack() {
-	p.tail = p.next
-	p.ring.tail.Store(p.next)
+	p.tail = p.undecided()
+	p.ring.tail.Store(p.tail)
 }
 
 // idle is what a poller does when nothing is due.
@@ -323,7 +383,6 @@ func (p *poller) caught(again *bool) {
 	b, c := &p.batch, p.counters
 	n, first := b.n, p.eras+b.first
 	b.n, b.running = 0, false
-	p.next += n
 	c.failed += n
 	c.panics++
 	p.function.report(func() error {

@@ -68,6 +68,7 @@ func TestAPollerTakesWhatIsDue(t *testing.T) {
 	arena := newArena(t, 128, 16)
 	s := newStepper(t, Spec{
 		Program:  &Program{Kernels: ladder(empty, 1, 2, 4, 16)},
+		InOrder:  true,
 		Sources:  []Source{&Schedule{Arena: arena, Rate: 1e7}}, // one each 100 ticks
 		Contract: invoke.Contract{Deadline: 300},
 	}, []uint64{10, 11, 12, 13})
@@ -106,8 +107,8 @@ func TestAPollerTakesWhatIsDue(t *testing.T) {
 	}
 }
 
-// Whatever the pace at which a poller gets to look: each record is decided once, in
-// order, or counted as lost; batches lie one after another in memory; and what is
+// In order, whatever the pace at which a poller gets to look: each record is decided once,
+// in its turn, or counted as lost; batches lie one after another in memory; and what is
 // accounted is what a clock beside it says.
 func TestEveryRecordIsDecidedOrLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -119,7 +120,7 @@ func TestEveryRecordIsDecidedOrLost(t *testing.T) {
 		const limit = 700
 		interval := rapid.Uint64Range(5, 300).Draw(t, "interval")
 		s := newStepper(t, Spec{
-			Program: &Program{Kernels: ladder(empty, 1, 4, 16, 64)},
+			Program: &Program{Kernels: ladder(empty, 1, 4, 16, 64)}, InOrder: true,
 			Sources: []Source{&Schedule{Arena: arena, Rate: testFrequency / float64(interval)}},
 			Batch:   rapid.IntRange(1, MostAtOnce).Draw(t, "batch"), Contract: invoke.Contract{Deadline: limit},
 		}, []uint64{20, 40, 100, 200})

@@ -90,9 +90,14 @@ func (t *timetable) older(ticks uint64) uint64 {
 	return whole>>t.shift + 1
 }
 
-// at is the tick at which a record is due.
+// at is the tick at which a record is due, one of an era before too.
 func (t *timetable) at(record uint64) uint64 {
-	return t.base + record*t.interval>>t.fraction
+	return t.base + uint64(int64(record*t.interval)>>t.fraction)
+}
+
+// ticks is how far apart records are.
+func (t *timetable) ticks() float64 {
+	return math.Ldexp(float64(t.interval), -int(t.fraction))
 }
 
 // nextEra makes record era the new record 0.

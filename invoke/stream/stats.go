@@ -15,6 +15,9 @@ type Stats struct {
 	Decided, Lost, Failed uint64
 	// Late is how many of the decided were past the contract's deadline.
 	Late uint64
+	// PutOff is how many could not make the deadline any more when they were looked at, and
+	// gave way to those that could (Spec.InOrder).
+	PutOff uint64
 	// Batches were run, Panics of them panicked. BySize counts them by the size of the
 	// kernel.
 	Batches, Panics uint64
@@ -65,6 +68,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Lost += o.Lost
 	s.Failed += o.Failed
 	s.Late += o.Late
+	s.PutOff += o.PutOff
 	s.Batches += o.Batches
 	s.Panics += o.Panics
 	for i, n := range o.BySize {
@@ -95,6 +99,7 @@ func (s *Stats) take(c *counters, clock *Clock) {
 	s.Lost += c.lost
 	s.Failed += c.failed
 	s.Late += c.late
+	s.PutOff += c.putOff
 	s.Batches += c.batches
 	s.Panics += c.panics
 	for i, n := range c.bySize {

@@ -2,9 +2,8 @@ package generator
 
 import (
 	"context"
-	"syscall"
-	"time"
 
+	"github.com/starling-vr/starling/internal/processor"
 	"github.com/starling-vr/starling/loadtest/report"
 )
 
@@ -72,11 +71,8 @@ func (s *sampler) read(ctx context.Context) {
 
 // ownCPU is the processor time of this process, seconds.
 func ownCPU() float64 {
-	var usage syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	used, _ := processor.Time()
+	return used.Seconds()
 }
 
 // dress writes what was used in a second of the series.

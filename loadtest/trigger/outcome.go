@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 
+	"github.com/starling-vr/starling/internal/processor"
 	"github.com/starling-vr/starling/internal/version"
 	"github.com/starling-vr/starling/invoke/stream"
 )
@@ -24,7 +25,7 @@ func (r *run) result() *Result {
 		Records: r.arenas[0].Len(), Place: r.fits, HugePages: r.huge(),
 		DurationS: seconds, RatePerS: float64(n.Decided) / seconds, Due: n.Records(),
 		Within: within(n), EmptyLoop: within(&r.empty), LatencyNS: quantiles(&n.Latency), EmptyNS: quantiles(&r.empty.Latency), Parts: r.parts,
-		Missed: n.Late + n.Lost + n.Failed, Lost: n.Lost, Failed: n.Failed, Malformed: n.Malformed,
+		Missed: n.Late + n.Lost + n.Failed, Lost: n.Lost, PutOff: n.PutOff, Failed: n.Failed, Malformed: n.Malformed,
 		Batches: n.Batches, PerBatch: float64(n.Decided) / float64(max(n.Batches, 1)), BusyShare: n.Busy.Seconds() / seconds / float64(r.spec.Cores),
 		Contract: r.refused, Notes: append(n.Notes, r.failures...),
 		Selected: n.Selected, SelectedLost: n.SelectedLost, ChainCompleted: r.completed, ChainRejected: r.rejected, ChainLate: r.chainLate,
@@ -78,7 +79,8 @@ func (r *run) describe(out *Result) Machine {
 	if r.machine.Cores == 0 {
 		r.machine.Cores = runtime.NumCPU()
 	}
-	r.machine.Since(r.cpu, processorTime()-r.used)
+	used, _ := processor.Time()
+	r.machine.Since(r.cpu, used-r.used)
 	m := Machine{Machine: r.machine, Caches: readCaches("/", r.core(0)), Clock: r.clock.Source, ClockH: r.clock.Frequency, Limits: []string{}}
 	limit := func(applies bool, format string, args ...any) {
 		if applies {

@@ -57,6 +57,7 @@ type Result struct {
 	EmptyLimit float64   `json:"empty_loop_within_limit" jsonschema:"the same of the empty loop"`
 	Missed     uint64    `json:"missed" jsonschema:"records decided later than the limit, or never"`
 	Lost       uint64    `json:"lost" jsonschema:"of these, those that waited so long that their ring could not hold them"`
+	PutOff     uint64    `json:"put_off" jsonschema:"records that could no longer make the limit when their turn came, and gave way to those that could"`
 	Failed     uint64    `json:"failed" jsonschema:"of these, those in batches whose kernel panicked"`
 	Malformed  uint64    `json:"malformed" jsonschema:"records that made no sense"`
 	Batches    uint64    `json:"batches" jsonschema:"batches of records"`

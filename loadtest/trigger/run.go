@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/starling-vr/starling/internal/processor"
 	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/invoke/stream"
 	"github.com/starling-vr/starling/loadtest/report"
@@ -157,7 +158,7 @@ func (r *run) measure(ctx context.Context) error {
 	pause := each / 2
 	length := each*time.Duration(turns) + pause*time.Duration(turns+1)
 	r.cpu, _ = report.ReadCPUTimes()
-	r.used = processorTime()
+	r.used, _ = processor.Time()
 	began := time.Now()
 	for i := range 2*turns + 1 {
 		empty, duration := i%2 == 0, each

@@ -29,7 +29,7 @@ func Summarize(out io.Writer, r *Result) error {
 		row("network", r.Within, fmt.Sprint(r.LatencyNS.P50), fmt.Sprint(r.LatencyNS.P99))
 		row("empty loop", r.EmptyLoop, fmt.Sprint(r.EmptyNS.P50), fmt.Sprint(r.EmptyNS.P99))
 		row("of it", r.OfEmpty, "", "")
-		say("missed %d of %d (%d lost, %d failed)", r.Missed, r.Due, r.Lost, r.Failed)
+		say("missed %d of %d (%d lost, %d failed); %d gave way to records that could still make the limit", r.Missed, r.Due, r.Lost, r.Failed, r.PutOff)
 	}
 	say("selected %d, through the secondary chain %d, lost before it %d; samples %d, lost %d; weights swapped %d times",
 		r.Selected, r.ChainCompleted, r.SelectedLost, r.Samples, r.SamplesLost, r.Swaps)

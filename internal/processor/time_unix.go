@@ -1,14 +1,14 @@
 //go:build unix
 
-package overload
+package processor
 
 import (
 	"syscall"
 	"time"
 )
 
-// processorTime is what the process has used of the processors so far.
-func processorTime() (time.Duration, bool) {
+// processTime asks getrusage(2).
+func processTime() (time.Duration, bool) {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0, false
