@@ -103,7 +103,7 @@ contracts and then without, and prints what each got:
 	}
 	o.flags(cmd, 10*time.Second)
 	flags := cmd.Flags()
-	flags.Float64Var(&m.Actions, "actions", 2000, "actions per second: half of what `starling loadtest crowd --self --scenario street --find-limit` finds")
+	flags.Float64Var(&m.Actions, "actions", 2000, "actions per second: half of what starling loadtest crowd --self --scenario street --find-limit finds")
 	flags.Float64Var(&m.Guarantee, "documents", 500, "documents per second that are guaranteed")
 	flags.Float64Var(&m.Trigger, "trigger", 100e3, "records per second of the trigger")
 	flags.Uint64Var(&m.Seed, "seed", 1, "of everything random")

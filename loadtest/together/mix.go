@@ -149,15 +149,15 @@ func once(ctx context.Context, r *Runner, o MixOptions, documents float64, contr
 		"--warmup", mixWarmup.String(), "--duration", o.Duration.String()}, asInProduction...)
 	annotations := []string{"annotate", "--self", "--rate", number(documents), "--seed", seed, "--warmup", mixWarmup.String(),
 		"--duration", o.Duration.String(), "--set", "annotate.workflows=" + workflows}
-	// Two thirds of its time are the network's, the rest is the empty loop's.
+	// Two thirds of its time are the network's, the rest is the empty loop's. The poller has
+	// no priority: it hardly ever sleeps, and would take a core from the actions for good.
 	triggered := []string{"trigger", "--plain", "--net", "jet", "--rate", number(o.Trigger), "--limit", mixLimit.String(), "--poller", "yielding",
-		"--cores", "1", "--seed", seed, "--duration", ((mixWarmup + o.Duration) * 2 / 3).String()}
+		"--cores", "1", "--nice", "0", "--seed", seed, "--duration", ((mixWarmup + o.Duration) * 2 / 3).String()}
 	if contracts {
 		// Its work is of milliseconds: see docs/decisions/isolation.md.
 		annotations = append(annotations, "--set", "annotate.nice="+strconv.Itoa(modestly))
 	} else {
 		crowd = append(crowd, "--set", "gateway.refuse_overload=false")
-		triggered = append(triggered, "--nice", "0")
 	}
 	start("actions", crowd, &actions)
 	start("annotation", annotations, &texts)
