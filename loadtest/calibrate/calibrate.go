@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/starling-vr/starling/internal/version"
@@ -18,6 +19,7 @@ import (
 	"github.com/starling-vr/starling/loadtest/scenario"
 	"github.com/starling-vr/starling/loadtest/target"
 	"github.com/starling-vr/starling/loadtest/trial"
+	"github.com/starling-vr/starling/world/redis"
 )
 
 // Load is one run.
@@ -96,17 +98,48 @@ func Run(ctx context.Context, o Options) (*plan.Costs, error) {
 		}
 		all = append(all, *observed)
 	}
-	c := fitCosts(all)
 	machine := report.ReadMachine()
-	c.Measured, c.Starling = time.Now().UTC().Truncate(time.Second), version.String()
-	c.Machine, c.Cores = machine.CPU, machine.Cores
-	c.Store, c.Durability = o.Target.Store, o.Target.Durability
-	c.Storage.OwnProcess = o.Target.Store == "redis"
+	c := &plan.Costs{
+		Format: plan.CostsFormat, Version: plan.CostsVersion,
+		Measured: time.Now().UTC().Truncate(time.Second), Starling: version.String(), Machine: machine.CPU, Cores: machine.Cores,
+		Store: o.Target.Store, Durability: o.Target.Durability,
+		SliceUS: microseconds(slice),
+	}
+	c.Owner.RouteUS = routeUS
+	if o.Target.Store == "redis" {
+		c.Storage.OwnProcess, c.Storage.IntervalUS = true, microseconds(interval(o.Target.Set))
+	}
 	c.Gateway.ConnectionBytes = connectionBytes(all)
 	for i := range all {
 		c.Owner.RunBytes += all[i].RunBytes / float64(len(all))
 	}
-	return c, fitTimes(c, all, o.Seed)
+	return c, fitAll(c, all, o.Seed)
+}
+
+// What is not measured here.
+const (
+	// routeUS is half of what a routed action costs over a peer stream: go test
+	// -bench . ./regions/peer, see docs/performance.md.
+	routeUS = 0.7
+	// slice is a tick of a kernel of 250 Hz, the default of most distributions:
+	// where nothing is preempted in between (PREEMPT_NONE), a thread keeps its core
+	// until then. Half of it makes no difference to the limits.
+	slice = 4 * time.Millisecond
+)
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// interval is the setting store.redis.interval among those given.
+func interval(set []string) time.Duration {
+	d := redis.DefaultInterval
+	for _, one := range set {
+		if text, found := strings.CutPrefix(one, "store.redis.interval="); found {
+			if given, err := time.ParseDuration(text); err == nil {
+				d = max(given, 0)
+			}
+		}
+	}
+	return d
 }
 
 // connectionBytes is by how much resident memory grows with the connections; where

@@ -11,51 +11,84 @@ import (
 // What the costs are taken to be where the measurements leave it open,
 // microseconds: see docs/performance.md.
 var (
-	serverPrior    = []float64{20, 30, 5, 6, 0.5} // action, commit, encoded frame, write, frame written
-	storePrior     = []float64{10, 1}             // append, action
-	generatorPrior = []float64{4, 4, 0.5, 0.5}    // action, read, frame, delivery
+	serverPrior    = []float64{20, 30, 5, 6, 0.5, 25} // action, commit, encoded frame, write, frame written, wake
+	storePrior     = []float64{60, 10, 1}             // round, append, action
+	generatorPrior = []float64{4, 4, 0.5, 0.5, 25}    // action, read, frame, delivery, wake
 )
 
 // ownerShare is the owner's part of what the server's process spends on an action
 // itself; the rest is the gateway's.
 const ownerShare = 0.4
 
-func fitCosts(all []plan.FitRun) *plan.Costs {
+// fitCosts fits processor time to what happened in the runs, and to what the
+// simulation says of what cannot be counted there.
+func fitCosts(c *plan.Costs, all []plan.FitRun) {
 	var server, store, generator []equation
 	for i := range all {
 		x := &all[i]
-		server = append(server, equation{[]float64{1, x.Commits / x.Actions, x.Encoded / x.Actions, x.Writes / x.Actions, x.Frames / x.Actions}, x.ServerUS})
+		each, m := 1/x.Actions, &x.Simulated
+		server = append(server, equation{[]float64{1, each * x.Commits, each * x.Encoded, each * x.Writes, each * x.Frames, each * m.Wakes}, x.ServerUS})
 		if x.StoreUS > 0 {
-			store = append(store, equation{[]float64{x.Commits / x.Actions, 1}, x.StoreUS})
+			store = append(store, equation{[]float64{each * m.Rounds, each * x.Commits, 1}, x.StoreUS})
 		}
-		generator = append(generator, equation{[]float64{1, x.Writes / x.Actions, x.Frames / x.Actions, x.Deliveries / x.Actions}, x.GeneratorUS})
+		generator = append(generator, equation{[]float64{1, each * x.Writes, each * x.Frames, each * x.Deliveries, each * m.GeneratorWakes}, x.GeneratorUS})
 	}
-	c := &plan.Costs{Format: plan.CostsFormat, Version: plan.CostsVersion}
 	s := fit(server, serverPrior)
-	c.Gateway = plan.GatewayCosts{ActionUS: (1 - ownerShare) * s[0], EncodeUS: s[2], WriteUS: s[3], FrameUS: s[4]}
-	c.Owner = plan.OwnerCosts{ActionUS: ownerShare * s[0], CommitUS: s[1], RouteUS: 0.7}
+	c.Gateway.ActionUS, c.Owner.ActionUS = (1-ownerShare)*s[0], ownerShare*s[0]
+	c.Owner.CommitUS, c.Gateway.EncodeUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS = s[1], s[2], s[3], s[4], s[5]
 	if len(store) > 0 {
 		r := fit(store, storePrior)
-		c.Storage.AppendUS, c.Storage.ActionUS = r[0], r[1]
+		c.Storage.RoundUS, c.Storage.AppendUS, c.Storage.ActionUS = r[0], r[1], r[2]
 	}
 	g := fit(generator, generatorPrior)
-	c.Generator = plan.GeneratorCosts{ActionUS: g[0], ReadUS: g[1], FrameUS: g[2], DeliveryUS: g[3]}
+	c.Generator = plan.GeneratorCosts{ActionUS: g[0], ReadUS: g[1], FrameUS: g[2], DeliveryUS: g[3], WakeUS: g[4]}
+	c.Fit.WorstCPU = 0
 	for i := range all {
-		x := all[i]
+		x := &all[i]
 		x.ServerFitUS = dot(server[i].counts, s)
 		c.Fit.WorstCPU = math.Max(c.Fit.WorstCPU, math.Abs(x.ServerFitUS/x.ServerUS-1))
-		c.Fit.Runs = append(c.Fit.Runs, x)
 	}
-	return c
+	c.Fit.Runs = all
+}
+
+// simulateAll lets the simulation have the loads of the runs.
+func simulateAll(c *plan.Costs, all []plan.FitRun, seed uint64) error {
+	for i := range all {
+		r, err := simulated(c, &all[i], seed)
+		if err != nil {
+			return err
+		}
+		all[i].Simulated.Take(r)
+	}
+	return nil
+}
+
+// fitAll fits times and costs by turns: each depends on the other a little.
+func fitAll(c *plan.Costs, all []plan.FitRun, seed uint64) error {
+	for i := range all {
+		all[i].Simulated = plan.FitSimulated{} // of other costs
+	}
+	fitCosts(c, all)
+	for range 3 {
+		if err := fitTimes(c, all, seed); err != nil {
+			return err
+		}
+		if err := simulateAll(c, all, seed); err != nil {
+			return err
+		}
+		fitCosts(c, all)
+	}
+	return simulateAll(c, all, seed)
 }
 
 // fitTimes finds what takes time but no processor, by simulating the run that was
 // disturbed least until it has that run's figures: waiting for the disk by the
 // median and the 99th percentile of the times of commits, waking by the median
-// latency.
+// latency. A run's percentiles of commits are interpolated in buckets that double: the
+// tail comes out rather too long, which stands for what else stalls a machine.
 func fitTimes(c *plan.Costs, all []plan.FitRun, seed uint64) error {
 	run := calmest(all)
-	for range 3 {
+	for range 2 {
 		if c.Durability != "memory" {
 			tail := math.Max(1, run.CommitP99MS/math.Max(run.CommitP50MS, 0.01))
 			err := bisect(20_000, func(sync float64) (bool, error) {

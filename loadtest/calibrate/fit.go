@@ -21,7 +21,7 @@ type equation struct {
 // by the prior, to which each cost is drawn with a little weight (ridge regression).
 // It goes down along one coordinate after another.
 func fit(equations []equation, prior []float64) []float64 {
-	const weight = 0.01 // of a relative deviation from the prior, beside one of a measurement
+	const weight = 0.03 // of a relative deviation from the prior, beside one of a measurement
 	costs := slices.Clone(prior)
 	for range 20_000 {
 		moved := 0.0

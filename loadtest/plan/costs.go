@@ -38,6 +38,10 @@ type Costs struct {
 	// processor time.
 	WakeUS float64 `json:"wake_us"`
 
+	// SliceUS is how long a thread keeps a core for while others wait for one: the
+	// kernel's scheduler preempts it at a tick.
+	SliceUS float64 `json:"slice_us"`
+
 	Fit    Fit     `json:"fit"`
 	Checks []Check `json:"checks,omitempty"`
 }
@@ -71,6 +75,7 @@ type GatewayCosts struct {
 	EncodeUS float64 `json:"encode_us"` // making a frame of what is new in a cell, once for all who watch it
 	WriteUS  float64 `json:"write_us"`  // a system call that writes to a socket
 	FrameUS  float64 `json:"frame_us"`  // each frame within it
+	WakeUS   float64 `json:"wake_us"`   // waking a thread that rests and letting it rest again, of gateways and owners
 
 	ConnectionBytes float64 `json:"connection_bytes"` // resident memory for an open session, its avatar and its owner's part
 }
@@ -86,6 +91,8 @@ type OwnerCosts struct {
 
 // StoreCosts are those of the store: with redis, of its process.
 type StoreCosts struct {
+	RoundUS    float64 `json:"round_us"`    // taking what waits, whatever it is: waking, the sync, answering
+	IntervalUS float64 `json:"interval_us"` // at least, from one round trip of an owner's appends to its next: store.redis.interval
 	AppendUS   float64 `json:"append_us"`   // a batch
 	ActionUS   float64 `json:"action_us"`   // each action within it
 	SyncUS     float64 `json:"sync_us"`     // waiting for the disk, median; the store does nothing else meanwhile
@@ -100,6 +107,7 @@ type GeneratorCosts struct {
 	ReadUS     float64 `json:"read_us"`     // a read from a socket
 	FrameUS    float64 `json:"frame_us"`    // each frame within it
 	DeliveryUS float64 `json:"delivery_us"` // each update within them
+	WakeUS     float64 `json:"wake_us"`     // waking it
 }
 
 // Fit says how well the costs explain what was measured.
@@ -139,12 +147,42 @@ type FitRun struct {
 	RunBytes      float64 `json:"run_bytes"`        // allocated for each action
 	ResidentBytes float64 `json:"resident_bytes"`   // of the server's process, at the end
 	OthersCPUPerS float64 `json:"others_cpu_per_s"` // processor seconds per second of what else ran on the machine
+
+	// What the simulation by these costs makes of the same load, per second.
+	Simulated FitSimulated `json:"simulated"`
+}
+
+// FitSimulated is a run as it is simulated. What cannot be counted in a real one
+// without disturbing it (wakes, rounds) is taken from here for the fit.
+type FitSimulated struct {
+	Commits        float64 `json:"commits"`
+	Encoded        float64 `json:"encoded"`
+	Writes         float64 `json:"writes"`
+	Wakes          float64 `json:"wakes"`  // of resting threads of the server
+	Rounds         float64 `json:"rounds"` // of the store
+	GeneratorWakes float64 `json:"generator_wakes"`
+	MissRate       float64 `json:"miss_rate"`
+	P50MS          float64 `json:"p50_ms"`
+	P99MS          float64 `json:"p99_ms"`
+	ServerUS       float64 `json:"server_us"`
+	StoreUS        float64 `json:"store_us"`
+	GeneratorUS    float64 `json:"generator_us"`
+}
+
+// Take notes what a simulation found.
+func (f *FitSimulated) Take(r *Result) {
+	each := 1e6 / max(1, r.Offered)
+	*f = FitSimulated{
+		Commits: r.Commits, Encoded: r.Encoded, Writes: r.Writes, Wakes: r.Wakes, Rounds: r.Rounds, GeneratorWakes: r.GeneratorWakes,
+		MissRate: r.MissRate, P50MS: float64(r.Latency.Quantile(0.5)) / 1000, P99MS: float64(r.Latency.Quantile(0.99)) / 1000,
+		ServerUS: each * (r.GatewayCPU + r.OwnerCPU), StoreUS: each * r.StoreCPU, GeneratorUS: each * r.GeneratorCPU,
+	}
 }
 
 // CostsFormat names the JSON form of Costs.
 const (
 	CostsFormat  = "starling-costs"
-	CostsVersion = 1
+	CostsVersion = 2
 )
 
 //go:embed costs.json
@@ -179,10 +217,10 @@ func ReadCosts(r io.Reader) (*Costs, error) {
 
 func (c *Costs) validate() error {
 	for _, v := range []float64{
-		c.Gateway.ActionUS, c.Gateway.EncodeUS, c.Gateway.WriteUS, c.Gateway.FrameUS,
+		c.Gateway.ActionUS, c.Gateway.EncodeUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS,
 		c.Owner.ActionUS, c.Owner.CommitUS, c.Owner.RouteUS,
-		c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.SyncUS, c.Storage.SyncP99US, c.Storage.ReplicaUS,
-		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.FrameUS, c.Generator.DeliveryUS, c.WakeUS,
+		c.Storage.RoundUS, c.Storage.IntervalUS, c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.SyncUS, c.Storage.SyncP99US, c.Storage.ReplicaUS,
+		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.FrameUS, c.Generator.DeliveryUS, c.Generator.WakeUS, c.WakeUS, c.SliceUS,
 	} {
 		if !(v >= 0 && v < 1e6) {
 			return fmt.Errorf("costs: %v: want microseconds, 0 to a million", v)

@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // simulation is the clock and what is to happen: a discrete-event simulation.
 type simulation struct {
@@ -68,8 +71,9 @@ func (s *simulation) down() {
 type machine struct {
 	sim   *simulation
 	cores int
+	slice time.Duration // that a thread keeps a core for while others wait; 0: one piece of work
 	busy  int
-	queue queue[slice]
+	queue queue[func()]
 	spent time.Duration // processor time, in all
 }
 
@@ -79,35 +83,100 @@ type slice struct {
 	then func()
 }
 
-// work does something on a core, when one is free, in the order of asking.
-func (m *machine) work(cost time.Duration, then func()) {
+// acquire takes a core, when one is free, in the order of asking.
+func (m *machine) acquire(then func()) {
 	if m.busy == m.cores {
-		m.queue.push(slice{cost, then})
+		m.queue.push(then)
 		return
 	}
 	m.busy++
-	m.begin(slice{cost, then})
+	then()
 }
 
-func (m *machine) begin(s slice) {
-	m.spent += s.cost
-	m.sim.after(s.cost, func() {
-		if next, ok := m.queue.pop(); ok {
-			m.begin(next)
-		} else {
-			m.busy--
-		}
-		s.then()
+// release gives a core to who waits.
+func (m *machine) release() {
+	if next, ok := m.queue.pop(); ok {
+		next()
+	} else {
+		m.busy--
+	}
+}
+
+// wanted says whether anybody waits for a core.
+func (m *machine) wanted() bool { return m.queue.head < len(m.queue.items) }
+
+// spend passes time on a core that was acquired.
+func (m *machine) spend(cost time.Duration, then func()) {
+	m.spent += cost
+	m.sim.after(cost, then)
+}
+
+// work does something on a core.
+func (m *machine) work(cost time.Duration, then func()) {
+	m.acquire(func() {
+		m.spend(cost, func() {
+			m.release()
+			then()
+		})
 	})
 }
 
-// thread does one thing after another.
+// process is a program in Go with its timers. They fire when it looks: each time
+// one of its threads wakes, or when it sleeps to the next whole millisecond
+// (runtime.netpoll of Go 1.26 hands epoll_wait whole milliseconds).
+type process struct {
+	sim    *simulation
+	timers []*timer // to come
+}
+
+type timer struct {
+	due   time.Duration
+	then  func()
+	fired bool
+}
+
+// timer plans something for after d, and not much later.
+func (p *process) timer(d time.Duration, then func()) {
+	t := &timer{due: p.sim.now + max(d, 0), then: then}
+	p.timers = append(p.timers, t)
+	late := (d + time.Millisecond - 1).Truncate(time.Millisecond)
+	p.sim.after(max(late, time.Millisecond), func() {
+		if !t.fired {
+			p.look()
+		}
+	})
+}
+
+// look fires what is due.
+func (p *process) look() {
+	if len(p.timers) == 0 {
+		return
+	}
+	var due []*timer
+	p.timers = slices.DeleteFunc(p.timers, func(t *timer) bool {
+		if t.fired = t.due <= p.sim.now; t.fired {
+			due = append(due, t)
+		}
+		return t.fired
+	})
+	for _, t := range due {
+		t.then()
+	}
+}
+
+// thread does one thing after another. It keeps its core while it has something to
+// do and nobody waits, or its slice is not over: system calls are not preempted,
+// and the kernel looks at slices at its ticks.
 type thread struct {
 	machine *machine
+	process *process      // nil: it has no timers
 	wake    time.Duration // from asking to running, when it rests
+	waking  time.Duration // processor time of waking it and letting it rest again
 	busy    bool
+	since   time.Duration // when it got its core
 	queue   queue[slice]
 	spent   time.Duration
+	wakes   int64
 }
 
 // post gives the thread something to do.
@@ -117,17 +186,47 @@ func (t *thread) post(cost time.Duration, then func()) {
 		return
 	}
 	t.busy = true
-	t.machine.sim.after(t.wake, t.next)
+	t.machine.sim.after(t.wake, func() { t.machine.acquire(t.begin) })
 }
 
-func (t *thread) next() {
-	s, ok := t.queue.pop()
-	if !ok {
-		t.busy = false
+// begin is when a thread that rested has a core.
+func (t *thread) begin() {
+	t.wakes++
+	t.since = t.machine.sim.now
+	if t.process != nil {
+		t.process.look()
+	}
+	if t.waking == 0 {
+		t.next()
 		return
 	}
+	t.spent += t.waking
+	t.machine.spend(t.waking, t.next)
+}
+
+// next does what is next, on the core that the thread has.
+func (t *thread) next() {
+	m := t.machine
+	s, ok := t.queue.pop()
+	switch {
+	case !ok:
+		t.busy = false
+		m.release()
+		return
+	case m.wanted() && m.sim.now-t.since >= m.slice:
+		m.release()
+		m.acquire(func() {
+			t.since = m.sim.now
+			t.do(s)
+		})
+		return
+	}
+	t.do(s)
+}
+
+func (t *thread) do(s slice) {
 	t.spent += s.cost
-	t.machine.work(s.cost, func() {
+	t.machine.spend(s.cost, func() {
 		s.then()
 		t.next()
 	})

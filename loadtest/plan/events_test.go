@@ -114,3 +114,37 @@ func TestPortions(t *testing.T) {
 		}
 	}
 }
+
+// A thread keeps its core for its slice while another waits, and as long as it
+// likes while nobody does.
+func TestThreadsKeepTheirCoreForASlice(t *testing.T) {
+	var s simulation
+	m := &machine{sim: &s, cores: 1, slice: 3 * time.Millisecond}
+	var order []string
+	long, short := &thread{machine: m}, &thread{machine: m}
+	for range 5 {
+		long.post(time.Millisecond, func() { order = append(order, "long") })
+	}
+	s.after(time.Microsecond, func() { short.post(time.Millisecond, func() { order = append(order, "short") }) })
+	s.run(time.Second)
+	if want := []string{"long", "long", "long", "short", "long", "long"}; !slices.Equal(order, want) {
+		t.Errorf("%v, want %v", order, want)
+	}
+	if m.busy != 0 || m.spent != 6*time.Millisecond || long.wakes != 1 || short.wakes != 1 {
+		t.Errorf("%d cores busy, %v spent, %d and %d wakes", m.busy, m.spent, long.wakes, short.wakes)
+	}
+}
+
+func TestTimersFireWhenTheirProcessLooks(t *testing.T) {
+	var s simulation
+	p := &process{sim: &s}
+	var fired []time.Duration
+	note := func() { fired = append(fired, s.now) }
+	p.timer(300*time.Microsecond, note)  // alone: at the next whole millisecond
+	p.timer(2300*time.Microsecond, note) // a thread wakes before that
+	s.after(2500*time.Microsecond, p.look)
+	s.run(time.Second)
+	if want := []time.Duration{time.Millisecond, 2500 * time.Microsecond}; !slices.Equal(fired, want) {
+		t.Errorf("fired at %v, want %v", fired, want)
+	}
+}

@@ -14,13 +14,28 @@ import (
 type gateway struct {
 	model   *model
 	machine *machine
+	process *process
 	hubs    []*hub
+	pollers []*thread
+	inlet   *thread // takes what owners send
 }
 
-func newGateway(m *model, on *machine) *gateway {
-	g := &gateway{model: m, machine: on}
+// coresPerPoller: a gateway has one poller for each four processors, as in
+// gateway/conn.
+const coresPerPoller = 4
+
+// poller is the thread that reads a participant's connection.
+func (g *gateway) poller(participant int32) *thread {
+	return g.pollers[int(participant)%len(g.pollers)]
+}
+
+func newGateway(m *model, on *machine, of *process) *gateway {
+	g := &gateway{model: m, machine: on, process: of, inlet: m.newThread(on, of)}
+	for range max(1, m.setup.Deployment.Cores/coresPerPoller) {
+		g.pollers = append(g.pollers, m.newThread(on, of))
+	}
 	for i := range m.setup.Deployment.Cores {
-		h := &hub{gateway: g, index: i, thread: thread{machine: on, wake: m.wake}, cells: make(map[cellKey]*cell)}
+		h := &hub{gateway: g, index: i, thread: m.newThread(on, of), cells: make(map[cellKey]*cell)}
 		h.pace = pacing.NewSimulatedPace(m.setup.Deployment.FlushShare, m.setup.Deployment.Deadline)
 		h.grain = max(m.setup.Deployment.Deadline/(wheelSize/2), 100*time.Microsecond)
 		g.hubs = append(g.hubs, h)
@@ -130,15 +145,12 @@ func (o *owner) send(msg message) {
 		m.messages++
 	}
 	g := msg.hub.gateway
-	take := func() {
-		msg.hub.thread.post(0, func() { msg.hub.take(msg) })
-	}
 	if m.setup.Deployment.Together {
-		take()
+		msg.hub.leave(msg)
 		return
 	}
 	o.machine.work(o.route(1), func() {
-		m.after(m.wake, func() { g.machine.work(g.cost(m.costs.Owner.RouteUS), take) })
+		g.inlet.post(g.cost(m.costs.Owner.RouteUS), func() { msg.hub.leave(msg) })
 	})
 }
 
@@ -151,8 +163,12 @@ const wheelSize = 64
 type hub struct {
 	gateway *gateway
 	index   int
-	thread  thread
+	thread  *thread
 	pace    *pacing.SimulatedPace
+	rhythm  pacing.SimulatedRhythm
+	inbox   []message
+	asked   bool          // a turn will come
+	ahead   time.Duration // how far ahead of time it writes in this turn
 
 	cells    map[cellKey]*cell
 	grain    time.Duration
@@ -169,15 +185,45 @@ func (h *hub) tick() {
 	h.gateway.model.after(pacing.TickEvery, h.tick)
 }
 
-// take makes those due who are told something.
-func (h *hub) take(msg message) {
+// leave puts a message into the hub's inbox and wakes it, now or in a moment.
+func (h *hub) leave(msg message) {
+	h.inbox = append(h.inbox, msg)
+	if h.asked {
+		return
+	}
+	h.asked = true
+	if wait := h.pace.PutOff(); wait > 0 {
+		h.gateway.process.timer(wait, func() { h.thread.post(0, h.turn) })
+		return
+	}
+	h.thread.post(0, h.turn)
+}
+
+// turn takes what is in the inbox and writes what is due, or nearly so.
+func (h *hub) turn() {
 	now := h.gateway.model.now
+	inbox := h.inbox
+	h.inbox, h.asked = nil, false
+	for i := range inbox {
+		h.take(&inbox[i], now)
+	}
+	h.ahead = h.rhythm.Turn(now, len(inbox) > 0, h.pace)
+	h.flushDue()
+}
+
+// wakened writes what is due.
+func (h *hub) wakened() {
+	h.ahead = 0
+	h.flushDue()
+}
+
+// take makes those due who are told something.
+func (h *hub) take(msg *message, now time.Duration) {
 	msg.cell.news = true
 	for _, t := range msg.tell {
 		t.client.pending = append(t.client.pending, t)
 		h.put(t.client, now, h.pace.Due(now, t.action.came))
 	}
-	h.flushDue()
 }
 
 func (h *hub) put(c *client, now, due time.Duration) {
@@ -211,13 +257,13 @@ func (h *hub) flushDue() {
 			work += time.Duration(len(h.buckets[g%wheelSize])) * 2 * h.pace.Each()
 			rest = min(rest, time.Duration(g)*h.grain-m.now-work)
 		}
-		if rest > 0 {
+		if rest > h.ahead {
 			h.current = max(h.current, int64(m.now/h.grain))
 			h.resting++
 			number := h.resting
-			m.after(rest, func() {
+			h.gateway.process.timer(rest, func() {
 				if h.resting == number {
-					h.thread.post(0, h.flushDue)
+					h.thread.post(0, h.wakened)
 				}
 			})
 			return
@@ -284,17 +330,14 @@ func (h *hub) write(c *client) {
 	if m.measuring {
 		m.frames += int64(frames)
 	}
-	seen := func() {
+	h.thread.post(h.gateway.cost(cost), func() {
 		for _, t := range pending {
+			h.pace.Left(m.now - t.action.came)
 			m.seen(t.action)
 		}
-	}
-	h.thread.post(h.gateway.cost(cost), func() {
-		if m.generator == nil {
-			seen()
-			return
+		if m.generator != nil {
+			c := &m.costs.Generator
+			m.generator.read(us(c.ReadUS + float64(frames)*c.FrameUS + float64(len(pending))*c.DeliveryUS))
 		}
-		c := &m.costs.Generator
-		m.generator.post(us(c.ReadUS+float64(frames)*c.FrameUS+float64(len(pending))*c.DeliveryUS), seen)
 	})
 }

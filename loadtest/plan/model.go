@@ -34,6 +34,9 @@ type Result struct {
 	Encoded        float64 // frames of cells
 	Frames         float64 // of cells, handed to sockets
 	Writes         float64
+	Wakes          float64 // of resting threads of gateways and owners
+	Rounds         float64 // of stores: appends that were taken at once
+	GeneratorWakes float64
 	MissRate       float64
 	ActionMissRate float64
 	Latency        *report.Histogram // microseconds, of received deliveries
@@ -81,9 +84,10 @@ type model struct {
 	gateways  []*gateway
 	owners    []*owner
 	stores    []*store
-	generator *thread // nil: somewhere else, and not counted
+	generator *generator // nil: somewhere else, and not counted
 	clients   []client
 	shards    map[world.ShardID]*shard
+	threads   []*thread // of servers
 
 	stamps []uint32 // of the deployment's gateways and their hubs
 	at     []int32
@@ -128,7 +132,7 @@ func Simulate(setup Setup) (*Result, error) {
 }
 
 func (m *model) newMachine(cores int) *machine {
-	made := &machine{sim: &m.simulation, cores: cores}
+	made := &machine{sim: &m.simulation, cores: cores, slice: us(m.costs.SliceUS)}
 	m.machines = append(m.machines, made)
 	return made
 }
@@ -151,14 +155,21 @@ func (m *model) build() {
 	if d.Together {
 		shared.cores = d.Cores
 	}
+	server := &process{sim: &m.simulation}
+	of := func() *process {
+		if d.Together {
+			return server
+		}
+		return &process{sim: &m.simulation}
+	}
 	for range m.part.owners.count {
-		m.owners = append(m.owners, newOwner(m, on(d.Cores)))
+		m.owners = append(m.owners, newOwner(m, on(d.Cores), of()))
 	}
 	for range m.part.gateways.count {
-		m.gateways = append(m.gateways, newGateway(m, on(d.Cores)))
+		m.gateways = append(m.gateways, newGateway(m, on(d.Cores), of()))
 	}
 	if d.Together {
-		m.generator = &thread{machine: shared, wake: m.wake}
+		m.generator = newGenerator(m, shared)
 	}
 	m.clients = make([]client, m.setup.Crowd.Participants())
 	for i := range m.clients {
@@ -186,7 +197,7 @@ func (m *model) feed() {
 			m.expected += int64(len(expected))
 		}
 		if m.generator != nil {
-			m.generator.post(us(m.costs.Generator.ActionUS), func() { m.arrive(a) })
+			m.generator.do(us(m.costs.Generator.ActionUS), func() { m.arrive(a) })
 		} else {
 			m.arrive(a)
 		}
@@ -194,12 +205,19 @@ func (m *model) feed() {
 	})
 }
 
+// newThread makes a thread of a server's process.
+func (m *model) newThread(on *machine, of *process) *thread {
+	t := &thread{machine: on, process: of, wake: m.wake, waking: us(m.costs.Gateway.WakeUS)}
+	m.threads = append(m.threads, t)
+	return t
+}
+
 // arrive is when an action comes in at its gateway's socket.
 func (m *model) arrive(a *action) {
 	g := m.clients[a.Participant].hub.gateway
-	m.after(m.wake, func() {
+	g.poller(a.Participant).post(g.cost(m.costs.Gateway.ActionUS), func() {
 		a.came = m.now
-		g.machine.work(g.cost(m.costs.Gateway.ActionUS), func() { m.route(g, a) })
+		m.route(g, a)
 	})
 }
 
@@ -212,9 +230,7 @@ func (m *model) route(g *gateway, a *action) {
 		return
 	}
 	g.machine.work(g.cost(m.costs.Owner.RouteUS), func() {
-		m.after(m.wake, func() {
-			o.machine.work(o.route(1), func() { o.submit(a) })
-		})
+		o.inlet.post(o.route(1), func() { o.submit(a) })
 	})
 }
 
@@ -248,7 +264,10 @@ func (m *model) seen(a *action) {
 }
 
 // used is what was spent until an instant.
-type used struct{ gateways, owners, stores, generator, runs time.Duration }
+type used struct {
+	gateways, owners, stores, generator, runs time.Duration
+	wakes, turns, reads                       int64 // of the servers' threads, the stores, the load tester
+}
 
 func (m *model) usage() (u used) {
 	for _, g := range m.gateways {
@@ -260,9 +279,13 @@ func (m *model) usage() (u used) {
 	}
 	for _, s := range m.stores {
 		u.stores += s.spent
+		u.turns += s.turns
+	}
+	for _, t := range m.threads {
+		u.wakes += t.wakes
 	}
 	if m.generator != nil {
-		u.generator = m.generator.spent
+		u.generator, u.reads = m.generator.spent, m.generator.wakes
 	}
 	return u
 }
@@ -274,6 +297,7 @@ func (m *model) fill(from, to used) {
 	r.Offered, r.Refused, r.Deliveries = rate(m.actions), rate(m.refused), rate(m.expected)
 	r.Commits, r.Messages, r.Writes = rate(m.commits), rate(m.messages), rate(m.writes)
 	r.Encoded, r.Frames = rate(m.encoded), rate(m.frames)
+	r.Wakes, r.Rounds, r.GeneratorWakes = rate(to.wakes-from.wakes), rate(to.turns-from.turns), rate(to.reads-from.reads)
 	r.MissRate = 1 - float64(m.onTime)/math.Max(1, float64(m.expected))
 	r.ActionMissRate = float64(m.missed+m.actions) / math.Max(1, float64(m.actions))
 	r.Affected = float64(m.expected) / math.Max(1, float64(m.actions))

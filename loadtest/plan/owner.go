@@ -14,11 +14,14 @@ import (
 type owner struct {
 	model    *model
 	machine  *machine
+	process  *process
 	policy   *invoke.Policy
 	keys     *invoke.Keys
 	deployed [scenario.Work + 1]*invoke.Function
 	idle     int
 	ran      time.Duration
+	inlet    *thread // takes what other processes send
+	lanes    map[*store]*lane
 }
 
 // shard is a shard that is served.
@@ -37,9 +40,9 @@ const start = invoke.Instant(time.Hour)
 
 func (m *model) instant() invoke.Instant { return start.Add(m.now) }
 
-func newOwner(m *model, on *machine) *owner {
+func newOwner(m *model, on *machine, of *process) *owner {
 	workers := m.setup.Deployment.Cores
-	o := &owner{model: m, machine: on, idle: workers}
+	o := &owner{model: m, machine: on, process: of, idle: workers, inlet: m.newThread(on, of), lanes: make(map[*store]*lane)}
 	o.policy = invoke.NewPolicy(invoke.Config{Workers: workers, Random: rand.NewPCG(m.setup.Seed, 1)}, start)
 	o.keys = o.policy.Keys("shards", invoke.KeyOptions{})
 	registry := actions.NewRegistry()
@@ -77,7 +80,7 @@ func (o *owner) submit(a *action) {
 		other.Participant = -1
 		o.model.after(time.Duration(o.model.random.Int64N(int64(meanwhile))), func() {
 			other.came = o.model.now
-			o.machine.work(o.route(1), func() { o.queue(other) })
+			o.inlet.post(o.route(1), func() { o.queue(other) })
 		})
 	}
 }
@@ -197,86 +200,16 @@ func (s *shard) seal() {
 		m.commits++
 	}
 	half, sealed := o.cost(m.costs.Owner.CommitUS/2), m.now
-	m.after(m.wake, func() {
-		o.machine.work(half, func() {
-			s.store.take(len(batch), func() {
-				m.after(m.wake, func() {
-					if m.measuring {
-						m.result.Commit.RecordDuration(m.now - sealed)
-					}
-					o.machine.work(half, func() {
-						o.publish(batch)
-						s.inFlight = false
-						s.seal()
-					})
-				})
+	o.machine.work(half, func() {
+		o.laneTo(s.store).submit(len(batch), func(reader *thread) {
+			reader.post(half, func() {
+				if m.measuring {
+					m.result.Commit.RecordDuration(m.now - sealed)
+				}
+				o.publish(batch)
+				s.inFlight = false
+				s.seal()
 			})
 		})
 	})
-}
-
-// store takes appends: all that wait at once, then it waits for the disk, then
-// it answers, as Redis does with appendfsync always.
-type store struct {
-	model   *model
-	machine *machine
-	busy    bool
-	waiting []appended
-	spent   time.Duration
-}
-
-type appended struct {
-	actions int
-	then    func()
-}
-
-// take appends a batch, and stands in for those of other shares of the crowd that
-// the owners do not stand in for.
-func (s *store) take(actions int, then func()) {
-	s.append(actions, then)
-	p := &s.model.part
-	for range s.model.poisson((1+p.stores.others)/(1+p.owners.others) - 1) {
-		s.model.after(time.Duration(s.model.random.Int64N(int64(meanwhile))), func() { s.append(actions, func() {}) })
-	}
-}
-
-func (s *store) append(actions int, then func()) {
-	s.waiting = append(s.waiting, appended{actions, then})
-	if !s.busy {
-		s.busy = true
-		s.model.after(s.model.wake, s.turn)
-	}
-}
-
-func (s *store) turn() {
-	taken, m := s.waiting, s.model
-	s.waiting = nil
-	if len(taken) == 0 {
-		s.busy = false
-		return
-	}
-	cost := time.Duration(0)
-	for _, a := range taken {
-		cost += us((m.costs.Storage.AppendUS + float64(a.actions)*m.costs.Storage.ActionUS) * m.part.stores.scale)
-	}
-	s.spent += cost
-	s.machine.work(cost, func() {
-		m.after(m.syncTime(), func() {
-			for _, a := range taken {
-				m.after(us(m.costs.Storage.ReplicaUS), a.then)
-			}
-			s.turn()
-		})
-	})
-}
-
-// syncTime is log-normal.
-func (m *model) syncTime() time.Duration {
-	c := &m.costs.Storage
-	if c.SyncUS == 0 {
-		return 0
-	}
-	const normalP99 = 2.326
-	sigma := math.Log(math.Max(1, c.SyncP99US/c.SyncUS)) / normalP99
-	return us(c.SyncUS * math.Exp(sigma*m.random.NormFloat64()))
 }

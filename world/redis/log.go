@@ -39,6 +39,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// DefaultInterval is the default of Config.Interval.
+const DefaultInterval = 2 * time.Millisecond
+
 func (c *Config) setDefaults() {
 	if c.Durability == "" {
 		c.Durability = world.DurabilityMemory
@@ -50,7 +53,7 @@ func (c *Config) setDefaults() {
 		c.ReplicaTimeout = time.Second
 	}
 	if c.Interval == 0 {
-		c.Interval = 2 * time.Millisecond
+		c.Interval = DefaultInterval
 	}
 	if c.Prefix == "" {
 		c.Prefix = "starling"

@@ -1,0 +1,149 @@
+package plan
+
+import (
+	"math"
+	"time"
+)
+
+// lane is an owner's connection to a store: one round trip at a time, and one
+// each interval at most, as in world/redis. What is submitted meanwhile goes with
+// the next.
+type lane struct {
+	owner   *owner
+	store   *store
+	timer   *thread // sends what had to wait
+	reader  *thread // takes the answers
+	waiting []appended
+	flight  bool
+	armed   bool
+	last    time.Duration // when the last round trip began
+}
+
+// appended is a batch of so many actions; then is called, by the thread that reads
+// the answer, when it is in the log.
+type appended struct {
+	actions int
+	then    func(reader *thread)
+}
+
+func (o *owner) laneTo(s *store) *lane {
+	l := o.lanes[s]
+	if l == nil {
+		l = &lane{owner: o, store: s, timer: o.model.newThread(o.machine, o.process), reader: o.model.newThread(o.machine, o.process), last: -time.Hour}
+		o.lanes[s] = l
+	}
+	return l
+}
+
+func (l *lane) submit(actions int, then func(*thread)) {
+	l.waiting = append(l.waiting, appended{actions, then})
+	l.advance()
+}
+
+// advance begins a round trip if one may begin.
+func (l *lane) advance() {
+	if l.flight || l.armed || len(l.waiting) == 0 {
+		return
+	}
+	m := l.owner.model
+	if rest := l.last + us(m.costs.Storage.IntervalUS) - m.now; rest > 0 {
+		l.armed = true
+		l.owner.process.timer(rest, func() {
+			l.timer.post(0, func() {
+				l.armed = false
+				l.advance()
+			})
+		})
+		return
+	}
+	l.last, l.flight = m.now, true
+	round := l.waiting
+	l.waiting = nil
+	l.store.take(round, func() {
+		l.reader.post(0, func() {})
+		for _, a := range round {
+			a.then(l.reader)
+		}
+		// Those who are told now can still join the next.
+		l.reader.post(0, func() {
+			l.flight = false
+			l.advance()
+		})
+	})
+}
+
+// store takes the round trips of all owners: all that wait at once, then it waits
+// for the disk, then it answers, as Redis does with appendfsync always.
+type store struct {
+	model   *model
+	machine *machine
+	busy    bool
+	waiting []trip
+	spent   time.Duration
+	turns   int64
+}
+
+// trip is one round trip.
+type trip struct {
+	appends, actions int
+	then             func()
+}
+
+// take takes a round trip, and stands in for those of other shares of the crowd
+// that the owners do not stand in for.
+func (s *store) take(round []appended, then func()) {
+	t := trip{appends: len(round), then: then}
+	for _, a := range round {
+		t.actions += a.actions
+	}
+	s.push(t)
+	p := &s.model.part
+	for range s.model.poisson((1+p.stores.others)/(1+p.owners.others) - 1) {
+		s.model.after(time.Duration(s.model.random.Int64N(int64(meanwhile))), func() {
+			s.push(trip{t.appends, t.actions, func() {}})
+		})
+	}
+}
+
+func (s *store) push(t trip) {
+	s.waiting = append(s.waiting, t)
+	if !s.busy {
+		s.busy = true
+		s.model.after(s.model.wake, s.turn)
+	}
+}
+
+func (s *store) turn() {
+	taken, m := s.waiting, s.model
+	s.waiting = nil
+	if len(taken) == 0 {
+		s.busy = false
+		return
+	}
+	s.turns++
+	c := &m.costs.Storage
+	cost := us(c.RoundUS)
+	for _, t := range taken {
+		cost += us((float64(t.appends)*c.AppendUS + float64(t.actions)*c.ActionUS) * m.part.stores.scale)
+	}
+	s.spent += cost
+	s.machine.work(cost, func() {
+		m.after(m.syncTime(), func() {
+			for _, t := range taken {
+				m.after(m.wake+us(c.ReplicaUS), t.then)
+			}
+			s.turn()
+		})
+	})
+}
+
+// syncTime is log-normal.
+func (m *model) syncTime() time.Duration {
+	c := &m.costs.Storage
+	if c.SyncUS == 0 {
+		return 0
+	}
+	const normalP99 = 2.326
+	sigma := math.Log(math.Max(1, c.SyncP99US/c.SyncUS)) / normalP99
+	return us(c.SyncUS * math.Exp(sigma*m.random.NormFloat64()))
+}

@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// syncs are times that a disk takes, ascending.
+func syncs(c StoreCosts, n int) []time.Duration {
+	m := &model{costs: &Costs{Storage: c}, random: rand.New(rand.NewPCG(1, 2))}
+	all := make([]time.Duration, n)
+	for i := range all {
+		all[i] = m.syncTime()
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestSyncTimesHaveTheirPercentiles(t *testing.T) {
+	const n = 200_000
+	for _, c := range []StoreCosts{
+		{SyncUS: 1000, SyncP99US: 4000}, {SyncUS: 500, SyncP99US: 500},
+	} {
+		all := syncs(c, n)
+		about := func(what string, got time.Duration, microseconds float64) {
+			if g := float64(got) / 1000; g < 0.9*microseconds || g > 1.1*microseconds {
+				t.Errorf("%+v: %s is %v", c, what, got)
+			}
+		}
+		about("the median", all[n/2], c.SyncUS)
+		about("the 99th percentile", all[n*99/100], c.SyncP99US)
+	}
+	if all := syncs(StoreCosts{}, 10); all[9] != 0 {
+		t.Errorf("a store without a disk waits for it for %v", all[9])
+	}
+}
+
+// One round trip at a time, no two within the interval, nothing lost, in order.
+func TestLanesKeepTheirInterval(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := &Costs{Storage: StoreCosts{RoundUS: rapid.Float64Range(0, 500).Draw(t, "round"), IntervalUS: rapid.SampledFrom([]float64{0, 1500, 2000}).Draw(t, "interval")}}
+		m := &model{costs: c, random: rand.New(rand.NewPCG(1, 2)), part: part{stores: portion{1, 1, 0}, owners: portion{1, 1, 0}}}
+		on := m.newMachine(2)
+		o := &owner{model: m, machine: on, process: &process{sim: &m.simulation}, lanes: make(map[*store]*lane)}
+		s := &store{model: m, machine: on}
+		n := rapid.IntRange(1, 40).Draw(t, "appends")
+		var told []int
+		l := o.laneTo(s)
+		for i := range n {
+			at := time.Duration(rapid.IntRange(0, 20_000).Draw(t, "at")) * time.Microsecond
+			m.after(at, func() {
+				began := l.last
+				l.submit(1, func(*thread) { told = append(told, i) })
+				if l.last != began && l.last-began < us(c.Storage.IntervalUS) {
+					t.Fatalf("round trips at %v and %v", began, l.last)
+				}
+			})
+		}
+		m.run(time.Second)
+		slices.Sort(told)
+		if len(told) != n || len(slices.Compact(told)) != n || l.flight || l.armed || s.turns > int64(n) {
+			t.Fatalf("%d of %d told in %d turns", len(told), n, s.turns)
+		}
+	})
+}
