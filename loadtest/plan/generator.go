@@ -8,11 +8,10 @@ import "time"
 // does.
 type generator struct {
 	thread
-	model  *model
-	due    queue[slice]
-	came   int
-	awake  bool
-	rested bool
+	model *model
+	due   queue[slice]
+	came  int
+	awake bool
 }
 
 // Bounds of package loadtest/generator.
