@@ -97,26 +97,49 @@ type reply struct {
 	} `json:"error"`
 }
 
-// readAnswer reads a line of answer. Annotations alone are not decoded: keys cannot
-// stand in strings, where quotes are escaped.
+// readAnswer reads a line of answer. Annotations are not decoded: what became of the
+// functions, lateness and error stand behind them, and keys cannot stand in strings, where
+// quotes are escaped.
 func readAnswer(line []byte) (number int, a Answer, err error) {
 	a.Bytes = len(line)
-	plain := !bytes.Contains(line, []byte(`"error":`)) && !bytes.Contains(line, []byte(`"functions":`)) && !bytes.Contains(line, []byte(`"late":true`))
-	if number, ok := leadingID(line); ok && plain {
+	number, known := leadingID(line)
+	end := fate(line)
+	if known && bytes.HasPrefix(end, []byte(`"late":false,`)) && !bytes.Contains(end, []byte(`"error":`)) {
 		return number, a, nil
 	}
 	var r reply
-	if err := json.Unmarshal(line, &r); err != nil {
+	text := line
+	if known && end != nil {
+		text = append([]byte{'{'}, end...)
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
 		return 0, a, fmt.Errorf("an answer that is no JSON: %w: %.200q", err, line)
 	}
-	if number, err = strconv.Atoi(r.ID); err != nil {
-		return 0, a, fmt.Errorf("an answer without the id of a document: %.200q", line)
+	if !known {
+		if number, err = strconv.Atoi(r.ID); err != nil {
+			return 0, a, fmt.Errorf("an answer without the id of a document: %.200q", line)
+		}
 	}
 	a.Late, a.Missing = r.Late, r.Functions
 	if r.Error != nil {
 		a.Code = r.Error.Code
 	}
 	return number, a, nil
+}
+
+// fate is an answer from its "functions", or "late" if it has none, to its end; nil if it
+// has neither, as refusals.
+func fate(line []byte) []byte {
+	late := bytes.LastIndex(line, []byte(`,"late":`))
+	if late < 0 {
+		return nil
+	}
+	const functions = `,"functions":`
+	open := bytes.LastIndexByte(line[:late], '{') // there are no objects in it
+	if from := open - len(functions); from >= 0 && line[late-1] == '}' && bytes.HasPrefix(line[from:], []byte(functions)) {
+		return line[from+1:]
+	}
+	return line[late+1:]
 }
 
 // leadingID reads {"id":"123" at the beginning of an answer.

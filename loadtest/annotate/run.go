@@ -31,7 +31,8 @@ type Spec struct {
 	Command string
 	Log     *slog.Logger
 
-	began time.Time // set by Run
+	began     time.Time // set by Run
+	documents int       // due in the whole run; set by Run
 }
 
 // Target takes documents.
@@ -71,6 +72,7 @@ func Run(ctx context.Context, s Spec, target Target) (*Result, error) {
 		s.Grace = 3 * time.Second
 	}
 	books := newRecord(s.Arrivals.Schedule(s.Rate, s.Warmup+s.Duration, s.Seed))
+	s.documents = len(books.due)
 	d := &drive{spec: &s, target: target, books: books, lag: report.NewHistogram()}
 	if err := target.Begin(ctx, &s, d.answered); err != nil {
 		return nil, err

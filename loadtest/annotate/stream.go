@@ -38,6 +38,7 @@ type line struct {
 	conn   net.Conn
 	host   string
 	done   sync.WaitGroup
+	made   prepared
 
 	mu     sync.Mutex
 	more   *sync.Cond
@@ -58,6 +59,7 @@ func (s *Stream) Begin(_ context.Context, spec *Spec, answered func(int, *Answer
 			return errors.Join(err, s.End())
 		}
 		l := &line{stream: s, conn: conn, host: host}
+		l.made = spec.prepare(len(s.lines), s.connections())
 		l.more = sync.NewCond(&l.mu)
 		s.lines = append(s.lines, l)
 		l.done.Go(l.write)
@@ -163,7 +165,7 @@ func (l *line) write() {
 		for len(numbers) > 0 {
 			body = body[:0]
 			for len(numbers) > 0 && len(body) < chunkSize {
-				body = append(s.spec.appendDocument(body, numbers[0]), '\n')
+				body = append(l.made.append(body, s.spec, numbers[0]), '\n')
 				numbers = numbers[1:]
 			}
 			chunk = strconv.AppendInt(chunk[:0], int64(len(body)), 16)
