@@ -17,6 +17,11 @@ type Options struct {
 	// Margin is the share (0..1) of a deadline that predictions keep free: what is
 	// predicted to end within it counts as late. Default 0.1.
 	Margin float64
+	// ShedMargin is the share (0..1) of a hard deadline that shedding keeps free: optional
+	// steps are left out once what waits would end within it. More than Margin makes room
+	// for what has not come yet, at the price of steps that there would have been time for.
+	// Default: Margin.
+	ShedMargin float64
 	// MaxHung is how many workers may be held by functions that hang and be replaced by
 	// others at the same time. Beyond it documents are still answered. Default: four
 	// times the workers.
@@ -47,13 +52,16 @@ func New[D any](scheduler *invoke.Scheduler, options Options) *Engine[D] {
 	if options.Margin <= 0 || options.Margin >= 1 {
 		options.Margin = 0.1
 	}
+	if options.ShedMargin <= 0 || options.ShedMargin >= 1 {
+		options.ShedMargin = options.Margin
+	}
 	if options.MaxHung <= 0 {
 		options.MaxHung = 4 * scheduler.Workers()
 	}
 	e := &Engine[D]{
 		scheduler: scheduler, options: options,
 		functions: map[string]*Function[D]{},
-		policy:    newPolicy(scheduler.Now(), scheduler.Workers(), options.Margin),
+		policy:    newPolicy(scheduler.Now(), scheduler.Workers(), options.Margin, options.ShedMargin),
 	}
 	e.watch.look = e.look
 	return e

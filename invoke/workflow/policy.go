@@ -20,6 +20,7 @@ const maxLevels = MaxShed + 1
 // Instants should not decrease.
 type policy struct {
 	margin  float64 // share of a deadline that predictions keep free
+	early   float64 // the same of shedding
 	flows   []*flow
 	levels  int       // of shedding, over all flows
 	waiting []*demand // by level: what waits if that much is shed
@@ -70,8 +71,8 @@ type ticket struct {
 	slot       int
 }
 
-func newPolicy(now invoke.Instant, workers int, margin float64) *policy {
-	p := &policy{margin: margin, kept: newDemand(now), running: make([]int64, 4*workers), pace: 1, workers: float64(workers)}
+func newPolicy(now invoke.Instant, workers int, margin, early float64) *policy {
+	p := &policy{margin: margin, early: early, kept: newDemand(now), running: make([]int64, 4*workers), pace: 1, workers: float64(workers)}
 	p.grow(now, 1)
 	return p
 }
@@ -214,7 +215,7 @@ func (p *policy) withdraw(t *ticket) {
 // start begins a document. Not 0: it can no longer meet its hard deadline.
 func (p *policy) start(now invoke.Instant, t *ticket) Reason {
 	p.withdraw(t)
-	p.learnPace(now.Sub(t.submitted), t.predicted)
+	p.learnPace(now.Sub(t.submitted), t.predicted, max(t.due.Sub(t.submitted), 1))
 	if t.flow.hard && now.Add(p.alone(t.flow, t.size)) > t.due {
 		return TooLate
 	}
@@ -246,42 +247,47 @@ func (p *policy) join(now invoke.Instant, t *ticket) {
 }
 
 // learnPace follows how much longer documents wait than the work before them should
-// take: other work on the machine, the collector, the price of the hand-over.
-func (p *policy) learnPace(waited, predicted time.Duration) {
+// take: other work on the machine, the collector, the price of the hand-over. A wait
+// counts by its share of the time that there was for it: what is late by a constant says
+// little of a short wait, and what pace decides about are long ones.
+func (p *policy) learnPace(waited, predicted, had time.Duration) {
 	const telling = 2 * time.Millisecond
 	if predicted < telling {
 		p.pace += (1 - p.pace) / 512
 		return
 	}
 	seen := min(max(float64(waited)/float64(predicted), 1), maxPace)
-	weight := 1.0 / 128
+	weight := 1.0 / 64
 	if seen > p.pace {
-		weight = 1.0 / 32
+		weight = 1.0 / 16
 	}
-	p.pace += (seen - p.pace) * weight
+	p.pace += (seen - p.pace) * weight * min(float64(predicted)/float64(had), 1)
 }
 
 // maxPace bounds what a stall can teach.
 const maxPace = 4
 
-// level is the least shedding with which all that waits, and what is under way and
-// due at due with so much left by level, meets its hard deadlines.
+// level is the least shedding with which all that waits meets its hard deadlines and
+// leaves free what shedding is to leave free.
 func (p *policy) level(now invoke.Instant) int {
-	busy := p.busy(now)
+	if p.waits == 0 {
+		return 0
+	}
+	ahead := p.busy(now) + p.shedMargin()
 	for l, d := range p.waiting {
-		if d.late(now)+busy+p.tightestMargin() <= 0 {
+		if d.late(now)+ahead <= 0 {
 			return l
 		}
 	}
 	return p.levels - 1
 }
 
-// tightestMargin is what predictions keep free of the shortest hard deadline.
-func (p *policy) tightestMargin() time.Duration {
+// shedMargin is what shedding keeps free of the shortest hard deadline.
+func (p *policy) shedMargin() time.Duration {
 	var m time.Duration
 	for _, f := range p.flows {
-		if f.hard && (m == 0 || f.margin(p.margin) < m) {
-			m = f.margin(p.margin)
+		if f.hard && (m == 0 || f.margin(p.early) < m) {
+			m = f.margin(p.early)
 		}
 	}
 	return m

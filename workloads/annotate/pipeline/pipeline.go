@@ -20,6 +20,10 @@ import (
 // are stated: about 300 words.
 const ReferenceSize = 2000
 
+// shedMargin is the share of a hard deadline that optional functions leave free: a burst
+// that comes behind another finds room then.
+const shedMargin = 0.5
+
 // Options of a Pipeline. The zero value is usable.
 type Options struct {
 	// SplitAbove is the size in bytes from which on documents are cut into parts.
@@ -61,7 +65,7 @@ func New(scheduler *invoke.Scheduler, o Options) (*Pipeline, error) {
 	}
 	p := &Pipeline{
 		Knowledge: o.Knowledge, options: o, models: o.Models, flows: map[string]*Workflow{},
-		engine: workflow.New[Job](scheduler, workflow.Options{ReferenceSize: ReferenceSize}),
+		engine: workflow.New[Job](scheduler, workflow.Options{ReferenceSize: ReferenceSize, ShedMargin: shedMargin}),
 	}
 	if err := p.engine.Register(p.functions()...); err != nil {
 		return nil, err
