@@ -37,7 +37,7 @@ whole='/(cmd/starling|internal/e2e|loadtest/(calibrate|torture)|web/pagetest)$'
 # Those that wait longest begin first.
 waiting='/(gateway|pubsub/redis|regions/peer|world/(embedded|redis))$'
 packages=$(go list ./... | grep -vE "$whole")
-$roomy go build -race $packages
+$roomy go build -race ./...
 go test -race -vet=off -ldflags='-s -w' -timeout 9m -p "$((2 * $(nproc)))" \
 	$(echo "$packages" | grep -E "$waiting") $(echo "$packages" | grep -vE "$waiting")
 linted
