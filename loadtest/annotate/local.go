@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/starling-vr/starling/internal/processor"
 	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/invoke/workflow"
 )
@@ -98,7 +99,8 @@ func (l *local) Usage(context.Context) (Usage, error) {
 			compute += a.Busy.Seconds()
 		}
 	}
-	u.CPU, u.InProcess = processorTime().Seconds(), true
+	cpu, _ := processor.Time()
+	u.CPU, u.InProcess = cpu.Seconds(), true
 	u.Used, u.Reserved, u.ReservedCores, u.Compute = &used, &reserved, &cores, &compute
 	u.RSS = residentMemory()
 	return u, nil

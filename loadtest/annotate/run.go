@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/starling-vr/starling/internal/processor"
 	"github.com/starling-vr/starling/loadtest/annotate/corpus"
 	"github.com/starling-vr/starling/loadtest/generator"
 	"github.com/starling-vr/starling/loadtest/report"
@@ -163,10 +164,11 @@ func (d *drive) read(ctx context.Context, which int) error {
 		return err
 	}
 	d.others[which], _ = report.ReadCPUTimes()
+	used, _ := processor.Time()
 	if which == 0 {
-		d.first, d.firstCPU = usage, processorTime()
+		d.first, d.firstCPU = usage, used
 	} else {
-		d.last, d.lastCPU = usage, processorTime()
+		d.last, d.lastCPU = usage, used
 	}
 	return nil
 }
