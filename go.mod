@@ -2,6 +2,9 @@ module github.com/starling-vr/starling
 
 go 1.26.0
 
+// Packages of npm: they come and go, and some hold folders that are no import paths.
+ignore node_modules
+
 require (
 	charm.land/bubbletea/v2 v2.1.1
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0

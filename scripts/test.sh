@@ -17,6 +17,8 @@ trap 'exit 130' INT TERM
 # Some tests run the command itself, and the linters need the same packages compiled.
 $roomy go build -o "$work/starling" ./cmd/starling
 
+(cd clients/js && npm ci --no-audit --no-fund --silent)
+
 # The linters take what the tests leave of the cores, and stop everything as soon as they can.
 setsid $roomy sh -c 'nice -n 19 ./scripts/check.sh >"$0/check" 2>&1 || touch "$0/refused"' "$work" &
 check=$!
@@ -27,7 +29,7 @@ linted() {
 	fi
 }
 
-(cd clients/js && npm ci --no-audit --no-fund --silent && npm test --silent)
+(cd clients/js && npm test --silent)
 linted
 
 # Vetted by the linters, and without debuggers' tables, which take a third of the linking. Those
