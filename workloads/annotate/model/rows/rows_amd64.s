@@ -58,6 +58,14 @@ pairs: \
 	JNZ      pairs; \
 done:
 
+// IN_ORDER64 brings the sums of ROWS64 back into order, into Y4 to Y7: the lower halves
+// of both, then the upper ones.
+#define IN_ORDER64 \
+	VPERM2I128 $0x20, Y1, Y0, Y4; \
+	VPERM2I128 $0x31, Y1, Y0, Y5; \
+	VPERM2I128 $0x20, Y3, Y2, Y6; \
+	VPERM2I128 $0x31, Y3, Y2, Y7
+
 // func sum64AVX2(sum *[64]int16, weights *int8, picked *uint32, n int, mask uint32)
 TEXT ·sum64AVX2(SB), NOSPLIT, $0-36
 	MOVQ  sum+0(FP), DI
@@ -70,12 +78,7 @@ TEXT ·sum64AVX2(SB), NOSPLIT, $0-36
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	ROWS64
-
-	// Back into order: the lower halves of both, then the upper ones.
-	VPERM2I128 $0x20, Y1, Y0, Y4
-	VPERM2I128 $0x31, Y1, Y0, Y5
-	VPERM2I128 $0x20, Y3, Y2, Y6
-	VPERM2I128 $0x31, Y3, Y2, Y7
+	IN_ORDER64
 	VMOVDQU Y4, (DI)
 	VMOVDQU Y5, 32(DI)
 	VMOVDQU Y6, 64(DI)
@@ -95,10 +98,7 @@ TEXT ·add64AVX2(SB), NOSPLIT, $0-36
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	ROWS64
-	VPERM2I128 $0x20, Y1, Y0, Y4
-	VPERM2I128 $0x31, Y1, Y0, Y5
-	VPERM2I128 $0x20, Y3, Y2, Y6
-	VPERM2I128 $0x31, Y3, Y2, Y7
+	IN_ORDER64
 	VPADDW  (DI), Y4, Y4
 	VPADDW  32(DI), Y5, Y5
 	VPADDW  64(DI), Y6, Y6
