@@ -108,10 +108,8 @@ func (c *polled) read(events uint32, now time.Time) {
 	p := c.poller
 	at := now.Sub(started)
 	for {
-		n, arrived, errno := p.reception.read(int(c.fd), at)
+		n, stamp, errno := p.receiver.Receive(int(c.fd))
 		switch {
-		case errno == syscall.EINTR:
-			continue
 		case errno == syscall.EAGAIN:
 			return
 		case errno != 0:
@@ -121,12 +119,12 @@ func (c *polled) read(events uint32, now time.Time) {
 			c.finish(errEnded)
 			return
 		}
-		c.lastRead.Store(int64(arrived))
-		if !c.incoming(p.reception.buffer[:n]) {
+		c.lastRead.Store(int64(p.clock.Since(stamp, at)))
+		if !c.incoming(p.receiver.Buffer[:n]) {
 			return
 		}
 		switch {
-		case n == len(p.reception.buffer): // there may be more: let others have their turn
+		case n == len(p.receiver.Buffer): // there may be more: let others have their turn
 			p.again = append(p.again, wakeUp{c, events &^ syscall.EPOLLOUT})
 			return
 		case events&epollEnding == 0: // read dry: what comes makes a new event

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/starling-vr/starling/internal/arrival"
 )
 
 const (
@@ -46,11 +48,12 @@ type poller struct {
 	wakeUps atomic.Uint64
 
 	// Of the goroutine.
-	events    []syscall.EpollEvent
-	turn      []wakeUp
-	again     []wakeUp // had more to read than one turn brings
-	reception reception
-	box       inbox
+	events   []syscall.EpollEvent
+	turn     []wakeUp
+	again    []wakeUp // had more to read than one turn brings
+	receiver arrival.Receiver
+	clock    arrival.Clock
+	box      inbox
 }
 
 // wakeUp is what a socket has to tell.
@@ -76,7 +79,7 @@ func newPoller(options *Options) (*poller, error) {
 	}
 	p := &poller{options: options, epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"),
 		done: make(chan struct{}), events: make([]syscall.EpollEvent, eventsAtOnce)}
-	p.reception.buffer = make([]byte, readAtOnce)
+	p.receiver.Buffer, p.clock = make([]byte, readAtOnce), arrival.NewClock(started)
 	if p.raw, err = p.file.SyscallConn(); err == nil {
 		err = p.file.SetReadDeadline(time.Time{}) // fails if it is not watched
 	}
@@ -195,7 +198,7 @@ func (p *poller) serve(events []syscall.EpollEvent) {
 	}
 	p.mu.Unlock()
 	now := time.Now()
-	p.reception.clock.sync(now)
+	p.clock.Sync(now.Sub(started))
 	for _, w := range turn {
 		w.conn.ready(w.events, now)
 	}

@@ -3,6 +3,8 @@ package conn
 import (
 	"net"
 	"sync/atomic"
+
+	"github.com/starling-vr/starling/internal/arrival"
 )
 
 // pollers share the plain TCP connections among themselves.
@@ -37,7 +39,7 @@ func (ps *pollers) adopt(c net.Conn, json bool) (opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	stampArrivals(fd)
+	arrival.Stamp(fd)
 	return p.newPolled(fd, json), nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/starling-vr/starling/internal/arrival"
 	"github.com/starling-vr/starling/loadtest/generator/wire"
 	"github.com/starling-vr/starling/loadtest/report"
 	"github.com/starling-vr/starling/loadtest/scenario"
@@ -30,14 +31,15 @@ type loop struct {
 	origin   int64
 	running  bool // the crowd acts: origin is set
 
-	batch  []planned
-	at     int // in batch
-	ended  bool
-	timers timers
-	dirty  []int32
-	dues   []int64 // of what is sent for the first time in this turn
-	inbox  inbox
-	wall   wall
+	batch     []planned
+	at        int // in batch
+	ended     bool
+	timers    timers
+	dirty     []int32
+	dues      []int64 // of what is sent for the first time in this turn
+	receiver  arrival.Receiver
+	clock     arrival.Clock
+	unstamped int // reads of which the kernel did not say when the bytes came
 
 	joins  []int32 // those to come, by the time when
 	leaves []int32 // those to go
@@ -160,7 +162,7 @@ func (l *loop) poll() error {
 	}
 	l.ready = len(events)
 	began := l.now()
-	l.wall.sync(l.epoch, began)
+	l.clock.Sync(time.Duration(began))
 	for i := range events {
 		e := &events[i]
 		if e.Fd == wakeIndex {

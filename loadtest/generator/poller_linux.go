@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/starling-vr/starling/internal/arrival"
 )
 
 // Constants that package syscall does not have. Sources: linux/prctl.h,
@@ -158,7 +160,7 @@ func dial(to netip.AddrPort, source netip.Addr) (fd int, err error) {
 	if err = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)); err != nil {
 		return -1, err
 	}
-	stamped(fd)
+	arrival.Stamp(fd)
 	if source.IsValid() {
 		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1)
 		if err = os.NewSyscallError("bind", syscall.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0)))); err != nil {
@@ -193,6 +195,21 @@ func connected(fd int) error {
 		return os.NewSyscallError("connect", syscall.Errno(errno))
 	}
 	return nil
+}
+
+// receive reads what there is. n is 0 with no error when there is nothing now; at
+// the end of the stream the error is errEnded. stamp is that of arrival.Receiver.
+func receive(r *arrival.Receiver, fd int) (n int, stamp int64, err error) {
+	n, stamp, errno := r.Receive(fd)
+	switch {
+	case errno == syscall.EAGAIN:
+		return 0, 0, nil
+	case errno != 0:
+		return 0, 0, os.NewSyscallError("recvmsg", errno)
+	case n == 0:
+		return 0, 0, errEnded
+	}
+	return n, stamp, nil
 }
 
 // write writes what the socket takes.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/netip"
 	"time"
+
+	"github.com/starling-vr/starling/internal/arrival"
 )
 
 var errLinuxOnly = errors.New("the load generator needs Linux (epoll)")
@@ -23,9 +25,7 @@ type event struct {
 
 type poller struct{}
 
-type inbox struct{ buffer []byte }
-
-func (b *inbox) receive(int) (int, int64, error) { return 0, 0, errLinuxOnly }
+func receive(*arrival.Receiver, int) (int, int64, error) { return 0, 0, errLinuxOnly }
 
 func newPoller() (*poller, error)                      { return nil, errLinuxOnly }
 func (p *poller) close()                               {}

@@ -17,6 +17,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/starling-vr/starling/internal/arrival"
 	"github.com/starling-vr/starling/loadtest/report"
 	"github.com/starling-vr/starling/loadtest/scenario"
 	"github.com/starling-vr/starling/world"
@@ -141,9 +142,10 @@ func Run(ctx context.Context, config Config) (*report.Run, error) {
 
 func newLoop(ctx context.Context, config *Config) (*loop, error) {
 	n := config.Crowd.Participants()
+	epoch := time.Now()
 	l := &loop{
-		config: config, random: rand.New(rand.NewPCG(config.Seed, 0x6c6f6164)), epoch: time.Now(),
-		clients: make([]client, n), inbox: inbox{buffer: make([]byte, receiveBuffer)}, why: make(map[string]int),
+		config: config, random: rand.New(rand.NewPCG(config.Seed, 0x6c6f6164)), epoch: epoch, clock: arrival.NewClock(epoch),
+		clients: make([]client, n), receiver: arrival.Receiver{Buffer: make([]byte, receiveBuffer)}, why: make(map[string]int),
 		ledger: newLedger(n, config.Deadline, config.Grace, config.Warmup, config.Duration),
 		lag:    report.NewHistogram(), second: report.NewHistogram(), turn: report.NewHistogram(), joinTimes: report.NewHistogram(),
 		placeIDs: config.Places,
@@ -318,7 +320,7 @@ func (l *loop) limited() (why string, is bool) {
 	switch {
 	case lag > most:
 		return fmt.Sprintf("the 99th percentile of how late actions were sent is %.1f ms, over a fifth of the deadline", float64(lag)/1000), true
-	case turn > most && l.wall.blind > 0: // else the kernel says when things came
+	case turn > most && l.unstamped > 0: // else the kernel says when things came
 		return fmt.Sprintf("the 99th percentile of the time to read all sockets that were ready is %.1f ms, over a fifth of the deadline", float64(turn)/1000), true
 	}
 	return "", false

@@ -26,12 +26,15 @@ func (l *loop) serve(c *client, events uint32) {
 	if events&^writable == 0 {
 		return
 	}
-	n, stamp, err := l.inbox.receive(c.fd)
+	n, stamp, err := receive(&l.receiver, c.fd)
 	now := l.now()
 	if n > 0 {
 		l.received += int64(n)
-		now = l.wall.arrived(stamp, now)
-		err = l.take(c, l.inbox.buffer[:n], now)
+		if stamp == 0 {
+			l.unstamped++
+		}
+		now = int64(l.clock.Since(stamp, time.Duration(now))) // what is read at once came with the last of it
+		err = l.take(c, l.receiver.Buffer[:n], now)
 	}
 	if err != nil {
 		l.failed(c, now, err)

@@ -1,4 +1,4 @@
-package generator
+package arrival
 
 import (
 	"syscall"
@@ -6,45 +6,22 @@ import (
 	"time"
 )
 
-func TestWall(t *testing.T) {
-	epoch := time.Now()
-	var w wall
-	w.sync(epoch, 0)
-	const now = int64(5 * time.Second)
-	stamp := func(at int64) int64 { return w.ahead + at }
-	for name, c := range map[string]struct{ stamp, want int64 }{
-		"a little ago":       {stamp(now - 3_000_000), now - 3_000_000},
-		"not stamped":        {0, now},
-		"later than read":    {stamp(now + 1), now},
-		"the clock went on":  {stamp(now - 2*oldestNew), now},
-		"the clock was back": {stamp(now + 2*oldestNew), now},
-	} {
-		if got := w.arrived(c.stamp, now); got != c.want {
-			t.Errorf("%s: %d, want %d", name, got, c.want)
-		}
-	}
-	if w.ahead < epoch.UnixNano()-int64(time.Second) || w.ahead > epoch.UnixNano()+int64(time.Second) {
-		t.Errorf("ahead %d, epoch %d", w.ahead, epoch.UnixNano())
-	}
-}
-
 // The kernel stamps what comes over TCP when it comes, not when it is read.
 func TestReceiveIsStamped(t *testing.T) {
 	near, far := tcpPair(t)
-	stamped(near)
+	Stamp(near)
 	if _, err := syscall.Write(far, []byte("first")); err != nil {
 		t.Fatal(err)
 	}
 	sentBy := time.Now().UnixNano()
-	b := inbox{buffer: make([]byte, 64)}
+	r := Receiver{Buffer: make([]byte, 64)}
 	for { // stamps begin a moment after the first socket asks for them
-		n, stamp, err := b.receive(near)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, stamp, errno := r.Receive(near)
 		switch {
-		case n == 0:
+		case errno == syscall.EAGAIN:
 			continue
+		case errno != 0:
+			t.Fatal(errno)
 		case stamp == 0:
 			if _, err := syscall.Write(far, []byte("again")); err != nil {
 				t.Fatal(err)
@@ -62,12 +39,12 @@ func TestReceiveIsStamped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for {
-		n, _, err := b.receive(near)
-		if err == errEnded {
+		n, _, errno := r.Receive(near)
+		if n == 0 && errno == 0 {
 			return
 		}
-		if err != nil || n != 0 {
-			t.Fatalf("at the end: %d, %v", n, err)
+		if errno != 0 && errno != syscall.EAGAIN {
+			t.Fatalf("at the end: %v", errno)
 		}
 	}
 }
