@@ -358,7 +358,8 @@ latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms
 		fmt.Fprintf(out, "refused %s: %d\n", code, r.RefusalsByCode[code])
 	}
 	if n := r.Nearest; n != nil {
-		fmt.Fprintf(out, "of the %d nearest: %d of %d deliveries; missed %.3f %%; p50 %.1f, p99 %.1f ms\n", n.Count, n.DeliveriesReceived, n.DeliveriesExpected, 100*n.MissRate, n.LatencyMS.P50, n.LatencyMS.P99)
+		fmt.Fprintf(out, "of the %d nearest: %d of %d deliveries; missed %.3f %%, of admitted actions %.3f %%; goodput %.0f/s; p50 %.1f, p99 %.1f ms\n",
+			n.Count, n.DeliveriesReceived, n.DeliveriesExpected, 100*n.MissRate, 100*n.AdmittedMissRate, n.GoodputPerS, n.LatencyMS.P50, n.LatencyMS.P99)
 	}
 	if r.Yardstick != nil {
 		fmt.Fprintln(out, r.Yardstick.Text(r.MissRate))

@@ -43,6 +43,10 @@ func fields(b *strings.Builder, within string, s *jsonschema.Schema) {
 		of   *jsonschema.Schema
 	}
 	var below []nested
+	prefix := ""
+	if within != "" {
+		prefix = within + "."
+	}
 	for _, name := range s.PropertyOrder {
 		p := s.Properties[name]
 		optional := ""
@@ -52,9 +56,9 @@ func fields(b *strings.Builder, within string, s *jsonschema.Schema) {
 		fmt.Fprintf(b, "| `%s` | %s%s | %s |\n", name, typeOf(p), optional, p.Description)
 		switch {
 		case len(p.Properties) > 0:
-			below = append(below, nested{within + name, p})
+			below = append(below, nested{prefix + name, p})
 		case p.Items != nil && len(p.Items.Properties) > 0:
-			below = append(below, nested{within + name + "[]", p.Items})
+			below = append(below, nested{prefix + name + "[]", p.Items})
 		}
 	}
 	known := make(map[string]string)

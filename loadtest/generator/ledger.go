@@ -36,7 +36,7 @@ type ledger struct {
 	gap      *report.Histogram
 	affected *report.Histogram
 	work     [32]report.Work
-	nearest  report.Nearest
+	nearest  report.NearestCounts
 	nearUS   *report.Histogram
 	dense    bool // somebody was not among the nearest
 	kept     []int
@@ -85,6 +85,8 @@ type action struct {
 	left        int32        // of expected, who did not
 	late        int32
 	lateAlso    int32
+	nearLate    int32 // of late, those to whom the actor is near
+	nearAlso    int32
 	conflated   int32
 	uncertain   int32
 	sum         int64 // of the latencies
@@ -107,6 +109,7 @@ type sighting struct {
 type second struct {
 	index   int64
 	counts  report.Counts
+	nearest report.NearestCounts
 	latency *report.Histogram
 }
 
@@ -325,10 +328,12 @@ func (l *ledger) deliver(a *action, w int32, now int64, conflated bool) {
 	}
 	l.second(a.due).latency.Record(took / int64(time.Microsecond))
 	if isNear(a.near, at) {
-		l.nearest.DeliveriesReceived++
 		l.nearUS.Record(took / int64(time.Microsecond))
 		if took > l.deadline {
-			l.nearest.DeliveriesMissed++
+			a.nearLate++
+		}
+		if took > alsoAt {
+			a.nearAlso++
 		}
 	}
 }
@@ -400,6 +405,11 @@ func (l *ledger) settledAll() bool { return l.head == l.tail && len(l.seconds) =
 func (l *ledger) fold(s *second) {
 	out := report.Second{At: min(float64(s.index+1), time.Duration(l.length).Seconds()), Counts: s.counts}
 	out.Latencies(s.latency)
+	if l.dense {
+		nearest := s.nearest
+		out.Nearest = &nearest
+	}
+	l.nearest.Add(s.nearest)
 	l.settled = append(l.settled, out)
 	l.total.Add(s.counts)
 	l.latency.Add(s.latency)
@@ -448,25 +458,6 @@ func (l *ledger) reckon(a *action) {
 	l.noteNearest(a)
 }
 
-// noteNearest counts the deliveries to those to whom the actor was near.
-func (l *ledger) noteNearest(a *action) {
-	if a.near == nil {
-		l.nearest.DeliveriesExpected += int64(len(a.expected))
-		l.nearest.DeliveriesMissed += int64(a.left)
-		return
-	}
-	l.dense = true
-	for i, w := range a.expected {
-		if !isNear(a.near, i) {
-			continue
-		}
-		l.nearest.DeliveriesExpected++
-		if w >= 0 {
-			l.nearest.DeliveriesMissed++ // it never came
-		}
-	}
-}
-
 // noteWork counts an action among those that affected about as many.
 func (l *ledger) noteWork(a *action, missed bool) {
 	w := &l.work[bits.Len(uint(max(len(a.expected)-1, 0)))]
@@ -485,8 +476,7 @@ func (l *ledger) fill(r *report.Run) {
 	r.Counts, r.Series = l.total, l.settled
 	h := &r.Histograms
 	if l.dense {
-		l.nearest.Count = nearestCount
-		r.Nearest, h.NearestUS = &l.nearest, l.nearUS
+		r.Nearest, h.NearestUS = &report.Nearest{Count: nearestCount, NearestCounts: l.nearest}, l.nearUS
 	}
 	h.LatencyUS, h.OutcomeUS, h.GapUS, h.Affected = l.latency, l.outcome, l.gap, l.affected
 	h.RefusedPPM = report.NewHistogram()

@@ -325,8 +325,43 @@ func TestTheNearestAreCountedApart(t *testing.T) {
 	if c := l.done(t); c.DeliveriesExpected != 2 || c.DeliveriesMissed != 1 {
 		t.Errorf("%+v", c)
 	}
-	if n := l.nearest; !l.dense || n.DeliveriesExpected != 1 || n.DeliveriesReceived != 1 || n.DeliveriesMissed != 0 || l.nearUS.Count() != 1 {
-		t.Errorf("%+v", n)
+	want := report.NearestCounts{Goodput: 1, DeliveriesExpected: 1, DeliveriesReceived: 1, DeliveriesAdmitted: 1}
+	if !l.dense || l.nearest != want || l.nearUS.Count() != 1 {
+		t.Errorf("%+v", l.nearest)
+	}
+	if s := l.settled[0]; s.Nearest == nil || *s.Nearest != want {
+		t.Errorf("%+v in the second", s.Nearest)
+	}
+}
+
+// An action counts for the nearest if all of them saw it in time, whatever became
+// of it to the others; one that was refused, or that one of them saw late, does not.
+func TestGoodputOfTheNearest(t *testing.T) {
+	l := books(t)
+	due := 1500 * ms
+	enter := func(number uint64, near uint64) int64 {
+		s := l.enter(due, 0, false, []int32{0, 1, 2}, []uint64{near}, 0)
+		l.sent(s, 100, number, 0)
+		return s
+	}
+	seen := func(w int32, number uint64, after int64) {
+		l.update(w, &wire.Step{Entity: 100, Actor: 100, Number: number, Version: version(number)}, due+after)
+	}
+	fine, late, refused := enter(1, 0b011), enter(2, 0b011), enter(3, 0b011)
+	seen(0, 1, 2*ms)
+	seen(1, 1, 3*ms)
+	seen(0, 2, 4*ms)
+	seen(1, 2, 16*ms)
+	l.answered(fine, true, "", due+5*ms)
+	l.answered(late, true, "", due+5*ms)
+	l.refused(refused, "BUSY")
+	c := l.done(t)
+	want := report.NearestCounts{
+		Goodput: 1, ActionsMissed: 2, DeliveriesExpected: 6, DeliveriesReceived: 4, DeliveriesMissed: 3, DeliveriesMissed30MS: 2,
+		DeliveriesAdmitted: 4, AdmittedMissed: 1,
+	}
+	if l.nearest != want || c.Goodput != 0 {
+		t.Errorf("%+v, of all %+v", l.nearest, c)
 	}
 }
 

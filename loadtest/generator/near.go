@@ -144,3 +144,36 @@ func keepMarks(marks []uint64, kept []int) []uint64 {
 	}
 	return slices.Clip(out)
 }
+
+// noteNearest counts what became of it to those to whom the actor was near.
+func (l *ledger) noteNearest(a *action) {
+	c := &l.second(a.due).nearest
+	expected, never := int64(len(a.expected)), int64(a.left)
+	if a.near != nil {
+		l.dense = true
+		expected, never = 0, 0
+		for i, w := range a.expected {
+			if !isNear(a.near, i) {
+				continue
+			}
+			expected++
+			if w >= 0 {
+				never++
+			}
+		}
+	}
+	missed := int64(a.nearLate) + never
+	c.DeliveriesExpected += expected
+	c.DeliveriesReceived += expected - never
+	c.DeliveriesMissed += missed
+	c.DeliveriesMissed30MS += int64(a.nearAlso) + never
+	if a.fate == applied || a.fate == refusedForGood {
+		c.DeliveriesAdmitted += expected
+		c.AdmittedMissed += missed
+	}
+	if missed > 0 || a.fate != applied {
+		c.ActionsMissed++
+	} else {
+		c.Goodput++
+	}
+}

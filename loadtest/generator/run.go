@@ -268,6 +268,10 @@ func (l *loop) tell(phase report.Phase, elapsed, length time.Duration) {
 	if n := len(l.ledger.settled); n > 0 {
 		s.Second = l.ledger.settled[n-1]
 	}
+	if l.ledger.dense {
+		nearest := l.ledger.nearest
+		s.TotalNearest = &nearest
+	}
 	s.Second.Connected = l.present
 	if n := len(l.lagAt); n > 0 {
 		s.Second.LagP99MS = l.lagAt[n-1]

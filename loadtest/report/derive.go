@@ -54,6 +54,9 @@ func (r *Run) rates() {
 	r.DeliveriesReceivedPer = perSecond(r.DeliveriesReceived)
 	r.DeliveriesPerAction = per(float64(r.DeliveriesExpected), r.Offered)
 	r.MissRate, r.MissRate30MS = r.missRate(), share(r.DeliveriesMissed30MS, r.DeliveriesExpected)
+	if r.Nearest != nil {
+		r.Nearest.derive(r, perSecond)
+	}
 	r.ActionMissRate, r.ActionMissRate30MS = share(r.ActionsMissed, r.Offered), share(r.ActionsMissed30MS, r.Offered)
 }
 
@@ -68,9 +71,6 @@ func (r *Run) distributions() {
 	if h.GapUS.Count() > 0 {
 		q := h.GapUS.milliseconds()
 		r.GapMS = &q
-	}
-	if n := r.Nearest; n != nil {
-		n.MissRate, n.LatencyMS = share(n.DeliveriesMissed, n.DeliveriesExpected), h.NearestUS.milliseconds()
 	}
 	if h.LagUS.Count() > 0 {
 		q := h.LagUS.milliseconds()

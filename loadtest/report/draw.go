@@ -40,12 +40,14 @@ func draw(s *Snapshot, elapsed time.Duration, seconds []Second, options ViewOpti
 	case s.Phase == Done:
 		c.totals(&s.Total)
 		c.misses(s, seconds, options)
+		c.nearest(s)
 	case len(seconds) == 0 || n.Offered == 0:
 		c.row("connected", fmt.Sprintf("%s of %s", grouped(int64(n.Connected)), grouped(int64(s.Participants))))
 	default:
 		c.rates(s)
 		c.latency(n, seconds, options)
 		c.misses(s, seconds, options)
+		c.nearest(s)
 		c.resources(s)
 	}
 	if s.Warning != "" {
@@ -169,6 +171,20 @@ func (c *canvas) misses(s *Snapshot, seconds []Second, options ViewOptions) {
 	}
 	c.row("missed", now, total, allowed, "actions "+percent(share(s.Total.ActionsMissed, s.Total.Offered)))
 	c.curve("missed", seconds, options.MaxMiss, (*Second).MissRate, percent)
+}
+
+// nearest says how those fared who matter to a delivery budget.
+func (c *canvas) nearest(s *Snapshot) {
+	total := s.TotalNearest
+	if total == nil {
+		return
+	}
+	goodput := "goodput " + grouped(total.Goodput)
+	now := ""
+	if n := s.Second.Nearest; n != nil && s.Phase != Done {
+		goodput, now = fmt.Sprintf("goodput %s/s", grouped(n.Goodput)), percent(n.missRate())+" missed now"
+	}
+	c.row("nearest", goodput, now, percent(total.missRate())+" missed so far", "of the admitted "+percent(total.admittedMissRate()))
 }
 
 func (c *canvas) resources(s *Snapshot) {

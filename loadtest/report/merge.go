@@ -115,9 +115,7 @@ func (r *Run) nearest(other *Nearest) {
 		both := *other
 		r.Nearest = &both
 	default:
-		r.Nearest.DeliveriesExpected += other.DeliveriesExpected
-		r.Nearest.DeliveriesReceived += other.DeliveriesReceived
-		r.Nearest.DeliveriesMissed += other.DeliveriesMissed
+		r.Nearest.Add(other.NearestCounts)
 	}
 }
 

@@ -75,8 +75,17 @@ func distribution(r *Run) figure {
 	if h.OutcomeUS.Count() == 0 {
 		f.Plot.Data = f.Plot.Data[:1]
 	}
+	near := r.Nearest != nil && h.NearestUS.Count() > 0
+	if near {
+		f.Plot.Data = append(f.Plot.Data, plot.Series{Name: fmt.Sprintf("updates, at the %d nearest", r.Nearest.Count), Class: third, Points: quantileLine(h.NearestUS)})
+		f.Table.Head = append(f.Table.Head, "Nearest ms")
+	}
 	for _, q := range []float64{0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 1} {
-		f.Table.Rows = append(f.Table.Rows, []string{plot.Percent(q), ms(h.LatencyUS, q), ms(h.OutcomeUS, q)})
+		row := []string{plot.Percent(q), ms(h.LatencyUS, q), ms(h.OutcomeUS, q)}
+		if near {
+			row = append(row, ms(h.NearestUS, q))
+		}
+		f.Table.Rows = append(f.Table.Rows, row)
 	}
 	return f
 }
@@ -162,9 +171,21 @@ func missesOverTime(r *Run) figure {
 		},
 		Table: table{Head: []string{"Second", "Deliveries expected", "Missed", "At 30 ms", "Conflated", "Actions missed"}},
 	}
+	if n := r.Nearest; n != nil {
+		f.Caption += fmt.Sprintf(" Of the deliveries to the %d nearest alone %s, and %s of those of admitted actions.", n.Count, percent(n.MissRate), percent(n.AdmittedMissRate))
+		f.Plot.Data = append(f.Plot.Data, overTime(r, fmt.Sprintf("to the %d nearest", n.Count), first, func(s *Second) float64 {
+			c := s.nearestOf()
+			return c.missRate()
+		}, percent))
+		f.Table.Head = append(f.Table.Head, "To the nearest", "of admitted", "Their goodput")
+	}
 	for i := range r.Series {
 		s := &r.Series[i]
 		f.Table.Rows = append(f.Table.Rows, []string{at(s), grouped(s.DeliveriesExpected), percent(s.MissRate()), percent(share(s.DeliveriesMissed30MS, s.DeliveriesExpected)), grouped(s.DeliveriesConflated), percent(share(s.ActionsMissed, s.Offered))})
+		if r.Nearest != nil {
+			c := s.nearestOf()
+			f.Table.Rows[i] = append(f.Table.Rows[i], percent(c.missRate()), percent(c.admittedMissRate()), grouped(c.Goodput))
+		}
 	}
 	return f
 }

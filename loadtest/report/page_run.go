@@ -106,6 +106,10 @@ func cards(r *Run, maxMiss float64) []card {
 		{"", "Latency p99", fmt.Sprintf("%.1f", r.LatencyMS.P99), "ms", fmt.Sprintf("p99.9 %.1f, max %.0f ms", r.LatencyMS.P999, r.LatencyMS.Max)},
 		{"", "Deliveries", grouped(int64(r.DeliveriesReceivedPer + 0.5)), "/s", fmt.Sprintf("%.1f an action", r.DeliveriesPerAction)},
 	}
+	if n := r.Nearest; n != nil {
+		all = append(all, card{"", fmt.Sprintf("Missed by the nearest %d", n.Count), percent(n.MissRate), "", fmt.Sprintf("of what was admitted %s", percent(n.AdmittedMissRate))},
+			card{"", "Goodput, nearest alone", grouped(int64(n.GoodputPerS + 0.5)), "actions/s", "seen within D by all to whom it was near"})
+	}
 	if s := r.Server; s != nil {
 		all = append(all, card{"", "Server processor", fmt.Sprintf("%.0f", s.CPUUSPerAction), "µs/action", fmt.Sprintf("%.1f µs a delivery, %.0f MiB", s.CPUUSPerDelivery, mebibytes(s.RSSBytes))})
 	} else {
@@ -144,7 +148,7 @@ func countsTable(r *Run) table {
 	row := func(name string, n, of int64) []string {
 		return []string{name, grouped(n), percent(share(n, of)), fmt.Sprintf("%.0f", per(float64(n), int64(max(r.DurationS, 1))))}
 	}
-	return table{Title: "Actions and deliveries", Head: []string{"", "Count", "Share", "Per second"}, Rows: [][]string{
+	t := table{Title: "Actions and deliveries", Head: []string{"", "Count", "Share", "Per second"}, Rows: [][]string{
 		row("Actions offered", r.Offered, r.Offered), row("admitted", r.Admitted, r.Offered), row("achieved (committed)", r.Achieved, r.Offered),
 		row("goodput (committed, seen by all within D)", r.Goodput, r.Offered), row("refused", r.Refused, r.Offered), row("unanswered", r.Unanswered, r.Offered),
 		row("missed", r.ActionsMissed, r.Offered), row("missed at 30 ms", r.ActionsMissed30MS, r.Offered),
@@ -153,6 +157,13 @@ func countsTable(r *Run) table {
 		row("missed at 30 ms", r.DeliveriesMissed30MS, r.DeliveriesExpected), row("uncertain (left out)", r.DeliveriesUncertain, r.DeliveriesExpected),
 		row("Moves into another cell", r.CellCrossings, r.Offered), row("of these into another shard", r.ShardCrossings, r.Offered),
 	}}
+	if n := r.Nearest; n != nil {
+		t.Rows = append(t.Rows, row(fmt.Sprintf("To the nearest %d alone: goodput", n.Count), n.Goodput, r.Offered), row("actions missed", n.ActionsMissed, r.Offered),
+			row("deliveries expected", n.DeliveriesExpected, n.DeliveriesExpected), row("received", n.DeliveriesReceived, n.DeliveriesExpected),
+			row("missed (late or missing)", n.DeliveriesMissed, n.DeliveriesExpected), row("missed at 30 ms", n.DeliveriesMissed30MS, n.DeliveriesExpected),
+			row("of admitted actions", n.DeliveriesAdmitted, n.DeliveriesExpected), row("of these missed", n.AdmittedMissed, n.DeliveriesAdmitted))
+	}
+	return t
 }
 
 func refusalsTable(r *Run) table {

@@ -144,16 +144,6 @@ type Quantiles struct {
 	Max  float64 `json:"max" jsonschema:"largest"`
 }
 
-// Nearest are the deliveries to participants of actions by those nearest to them.
-type Nearest struct {
-	Count              int       `json:"count" jsonschema:"how many of those that a participant sees count as its nearest"`
-	DeliveriesExpected int64     `json:"deliveries_expected" jsonschema:"of deliveries_expected, those of the nearest"`
-	DeliveriesReceived int64     `json:"deliveries_received" jsonschema:"of these, those received"`
-	DeliveriesMissed   int64     `json:"deliveries_missed" jsonschema:"of the expected, those later than D or missing"`
-	MissRate           float64   `json:"miss_rate" jsonschema:"share of the expected that missed D"`
-	LatencyMS          Quantiles `json:"latency_ms" jsonschema:"latency of the received"`
-}
-
 // Server is what the server used in the measured time.
 type Server struct {
 	CPUS             float64  `json:"cpu_s" jsonschema:"processor seconds, kernel included"`

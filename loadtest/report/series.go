@@ -9,6 +9,8 @@ type Second struct {
 	At float64 `json:"at_s" jsonschema:"seconds since the measured time began, at the end of this second"`
 	Counts
 
+	Nearest *NearestCounts `json:"nearest,omitempty" jsonschema:"the same of the nearest alone, where crowds are denser than that"`
+
 	P50MS float64 `json:"p50_ms" jsonschema:"median latency of the received deliveries"`
 	P99MS float64 `json:"p99_ms" jsonschema:"99th percentile"`
 	MaxMS float64 `json:"max_ms" jsonschema:"largest"`
@@ -47,7 +49,8 @@ type Snapshot struct {
 	Elapsed      time.Duration // since the phase began
 	Length       time.Duration // of the phase; 0 if not known
 	Participants int
-	Second       Second // the last second that is settled: all of its actions are older than the deadline, or done
-	Total        Counts // since the measured time began
-	Warning      string // what the reader should know now, e.g. that the generator lags; may be empty
+	Second       Second         // the last second that is settled: all of its actions are older than the deadline, or done
+	Total        Counts         // since the measured time began
+	TotalNearest *NearestCounts // the same of the nearest; nil where no crowd is denser
+	Warning      string         // what the reader should know now, e.g. that the generator lags; may be empty
 }

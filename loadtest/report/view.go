@@ -106,6 +106,9 @@ func lineOf(s *Snapshot) string {
 	}
 	line += fmt.Sprintf(" offered=%d/s achieved=%d/s refused=%d/s p50=%.1fms p99=%.1fms max=%.1fms missed=%s total_missed=%s",
 		n.Offered, n.Achieved, n.Refused, n.P50MS, n.P99MS, n.MaxMS, percent(n.MissRate()), percent(s.Total.missRate()))
+	if n.Nearest != nil {
+		line += fmt.Sprintf(" nearest_goodput=%d/s nearest_missed=%s", n.Nearest.Goodput, percent(n.Nearest.missRate()))
+	}
 	if n.ServerCPUS != nil {
 		line += fmt.Sprintf(" server=%.2fcores", *n.ServerCPUS)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,54 @@ func TestTheViewFitsTheTerminal(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where a crowd is dense, every view tells of the nearest, and a merge adds them up.
+func TestTheNearestAreShown(t *testing.T) {
+	r := denseSample(1)
+	s := measuring(&r, 3)
+	s.TotalNearest = &r.Nearest.NearestCounts
+	for name, text := range map[string]string{
+		"line": lineOf(&s), "screen": draw(&s, s.Elapsed, r.Series, viewOptions, 100),
+	} {
+		if !strings.Contains(text, "nearest") || !strings.Contains(text, "25.0%") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	folder := t.TempDir()
+	if err := WritePage(folder, 0, r, denseSample(2)); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(folder, "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"Missed by the nearest 24", "to the 24 nearest", "updates, at the 24 nearest", "Goodput, nearest alone"} {
+		if !bytes.Contains(page, []byte(part)) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+	both, err := Merge(r, denseSample(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := both.Nearest; n.DeliveriesExpected != 2*r.Nearest.DeliveriesExpected || n.MissRate != 0.25 || n.GoodputPerS != r.Nearest.GoodputPerS {
+		t.Errorf("%+v", n)
+	}
+}
+
+// denseSample is a run of which each second has four deliveries to the nearest, one
+// of them missed.
+func denseSample(seed uint64) Run {
+	r := sample(seed, 90, 1)
+	r.Nearest, r.Histograms.NearestUS = &Nearest{Count: 24}, r.Histograms.LatencyUS.Clone()
+	for i := range r.Series {
+		n := NearestCounts{Goodput: 3, ActionsMissed: 1, DeliveriesExpected: 4, DeliveriesReceived: 3, DeliveriesMissed: 1, DeliveriesAdmitted: 4, AdmittedMissed: 1}
+		r.Series[i].Nearest = &n
+		r.Nearest.Add(n)
+	}
+	r.Derive()
+	return r
 }
 
 func TestTheViewMarksWhatIsOverTheLimit(t *testing.T) {
