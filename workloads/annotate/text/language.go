@@ -3,6 +3,7 @@ package text
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
@@ -18,7 +19,7 @@ const (
 // d.Language. Scripts that belong to few languages decide by themselves; texts in
 // Latin and Cyrillic letters are told apart by their function words (after
 // Grefenstette, "Comparing two language identification schemes", 1995). A short text
-// in plain Latin letters without any of them, or with one alone that is a word of
+// in the letters A to Z without any of them, or with one alone that is a word of
 // English, too, counts as English, with a confidence of 0.3.
 func Identify(d *document.Document) {
 	script, share := scriptOf(d.Text)
@@ -202,11 +203,19 @@ func confidence(best, second float32) float32 {
 	return best / (best + second + 0.5)
 }
 
+// plain says whether all letters of b are A to Z; quotation marks, dashes and emoji
+// are no letters.
 func plain(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
+	for i := 0; i < len(b); {
+		if b[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(b[i:])
+		if unicode.IsLetter(r) || r >= 0x300 && r < 0x370 { // the latter stand above letters
 			return false
 		}
+		i += size
 	}
 	return true
 }
