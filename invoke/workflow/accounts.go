@@ -66,6 +66,13 @@ type stepTally struct {
 
 // book adds a run to the accounts and learns from it; with the engine's lock held.
 func (w *Workflow[D]) book(run *Run[D]) {
+	if run.ticket.displaced { // refused, and not a miss of any function
+		w.tally.refusals[TooLate]++
+		for i := range w.tallies {
+			w.tallies[i].notReached++
+		}
+		return
+	}
 	late := run.ended > run.Deadline
 	if run.split == nil {
 		w.bookSteps(run, 0, len(w.steps))

@@ -84,6 +84,12 @@ type Graph[D any] struct {
 	// deadline is refused, at arrival if that shows then. A soft one runs late and
 	// counts as missed.
 	Hard bool
+	// Displace lets a document that there is no time for take the place of the largest one
+	// that waits, if that is larger; that one is refused as TooLate then, though it had been
+	// taken. So as many documents as possible are in time when not all can be, and large
+	// ones are refused rather than small ones. Only of hard workflows, and beyond the
+	// guarantee.
+	Displace bool
 	// Rate is the guaranteed number of documents per second, Burst how many may come
 	// at once within the guarantee; see invoke.Contract. 0 is best effort.
 	Rate  float64

@@ -45,6 +45,8 @@ type flow struct {
 	whole, mapped cost
 	guarantee     float64 // workers kept busy by the guarantee
 	workers       float64 // that may run it
+	displaces     bool    // larger documents make room for smaller ones
+	displaceable  displaceable
 }
 
 // cost is a line: ns for a document, and ns per unit of its size.
@@ -69,6 +71,9 @@ type ticket struct {
 	predicted  time.Duration // of waiting, in the undisturbed case
 	expected   time.Duration // from start to end
 	slot       int
+	index      int  // in displaceable, from 1; 0: not there
+	displaced  bool // it is to be refused
+	run        any  // the *Run
 }
 
 func newPolicy(now invoke.Instant, workers int, margin, early float64) *policy {
@@ -118,19 +123,43 @@ func (f *flow) margin(share float64) time.Duration {
 	return time.Duration(share * float64(f.deadline))
 }
 
-// arrive takes a document, or says why not.
-func (p *policy) arrive(now invoke.Instant, t *ticket) (Reason, time.Duration) {
+// arrive takes a document, or says why not and how long it would have taken. If another
+// one has to make room for it, that is displaced.
+func (p *policy) arrive(now invoke.Instant, t *ticket) (reason Reason, took time.Duration, displaced *ticket) {
 	f := t.flow
 	t.slot, t.submitted = -1, now
 	t.guaranteed = f.bucket.Conforms(now)
 	alone := p.alone(f, t.size)
 	if f.hard && alone > f.deadline {
-		return TooLarge, alone
+		return TooLarge, alone, nil
 	}
 	p.follow(now, t.due)
 	for l := range maxLevels {
 		t.work[l] = p.perWall(f.levelCost(l).at(t.size), f.workers)
 	}
+	took, taken := p.take(now, alone, t)
+	if !taken {
+		displaced = p.displace(t, func() bool {
+			_, taken = p.take(now, alone, t)
+			return taken
+		})
+	}
+	if !taken {
+		return TooLate, took, nil
+	}
+	if f.displaces && !t.guaranteed {
+		f.displaceable.push(t)
+	}
+	if t.guaranteed {
+		f.bucket.Take()
+	}
+	return 0, took, displaced
+}
+
+// take lets a document wait if it and all others that wait will be in time, and says how
+// long it is to take.
+func (p *policy) take(now invoke.Instant, alone time.Duration, t *ticket) (took time.Duration, taken bool) {
+	f := t.flow
 	last := p.levels - 1
 	busy := p.busy(now)
 	ahead := p.waiting[last].until(t.due)
@@ -141,23 +170,20 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (Reason, time.Duration) {
 		ahead = p.kept.until(t.due)
 	}
 	wait := busy + time.Duration(float64(ahead)/speed)
-	took := now.Sub(t.arrived) + wait + time.Duration(float64(alone)*p.pace)
+	took = now.Sub(t.arrived) + wait + time.Duration(float64(alone)*p.pace)
 	free := t.due.Sub(t.arrived) - f.margin(p.margin)
 	if f.hard && took > free {
-		return TooLate, took
+		return took, false
 	}
 	queue := busy + time.Duration(p.waiting[p.level(now)].until(t.due))
 	before := p.worst(t.guaranteed, now)
 	p.put(t)
 	if after := p.worst(t.guaranteed, now); f.hard && after+busy > 0 && before+busy <= 0 {
 		p.withdraw(t)
-		return TooLate, took
-	}
-	if t.guaranteed {
-		f.bucket.Take()
+		return took, false
 	}
 	t.predicted = time.Duration(float64(queue) / p.pace)
-	return 0, 0
+	return took, true
 }
 
 // worst is by how much the hard deadline that fares worst would be missed if all
@@ -204,6 +230,9 @@ func (p *policy) withdraw(t *ticket) {
 	}
 	t.waits = false
 	p.waits--
+	if t.index != 0 {
+		t.flow.displaceable.remove(t)
+	}
 	for l, d := range p.waiting {
 		d.remove(t.due, t.work[l], t.flow.hard, t.farAll)
 	}
@@ -214,6 +243,9 @@ func (p *policy) withdraw(t *ticket) {
 
 // start begins a document. Not 0: it can no longer meet its hard deadline.
 func (p *policy) start(now invoke.Instant, t *ticket) Reason {
+	if t.displaced {
+		return TooLate
+	}
 	p.withdraw(t)
 	p.learnPace(now.Sub(t.submitted), t.predicted, max(t.due.Sub(t.submitted), 1))
 	if t.flow.hard && now.Add(p.alone(t.flow, t.size)) > t.due {

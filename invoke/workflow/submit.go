@@ -20,9 +20,12 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 	}
 	t := &run.ticket
 	t.flow, t.due, t.arrived, t.size = &w.flow, run.Deadline.Add(-run.Reserve), run.Arrived, max(run.Size, 1)
+	t.run = run
+	run.inv = invoke.Invocation{Sender: run.Sender, Arrived: run.Arrived, Deadline: run.Deadline, Payload: run}
 	e.mu.Lock()
 	w.tally.submitted++
-	if reason, took := e.policy.arrive(now, t); reason != 0 {
+	reason, took, displaced := e.policy.arrive(now, t)
+	if reason != 0 {
 		w.tally.refusals[reason]++
 		refusal := &Refusal{
 			Workflow: w.name, Reason: reason, Retryable: reason != TooLarge,
@@ -34,8 +37,14 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 		e.mu.Unlock()
 		return refusal
 	}
+	var out *Run[D]
+	if displaced != nil {
+		out = w.displaced(displaced.run.(*Run[D]), now)
+	}
 	e.mu.Unlock()
-	run.inv = invoke.Invocation{Sender: run.Sender, Arrived: run.Arrived, Deadline: run.Deadline, Payload: run}
+	if out != nil {
+		out.Done(out)
+	}
 	if err := w.fn.Submit(&run.inv); err != nil {
 		refusal := w.refusal(err)
 		e.mu.Lock()
@@ -45,6 +54,18 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 		return refusal
 	}
 	return nil
+}
+
+// displaced refuses a run that made room for another, and returns it if its caller is to
+// be told now; else a worker has it already, or is about to get it, and will tell. With
+// the engine's lock held: until it is free nobody else can end the run.
+func (w *Workflow[D]) displaced(run *Run[D], now invoke.Instant) *Run[D] {
+	if !w.fn.Withdraw(&run.inv) {
+		return nil
+	}
+	run.err, run.ended = w.tooLate(now, run), now
+	w.book(run)
+	return run
 }
 
 // refusal translates a refusal of the scheduler.

@@ -68,7 +68,7 @@ func (e *Engine[D]) Deploy(g Graph[D]) (*Workflow[D], error) {
 	now := e.now()
 	contract := w.fn.Contract()
 	w.flow = flow{
-		name: w.name, deadline: g.Deadline, hard: g.Hard, levels: 1,
+		name: w.name, deadline: g.Deadline, hard: g.Hard, levels: 1, displaces: g.Hard && g.Displace,
 		bucket: invoke.NewTokenBucket(contract.Rate, contract.Burst, now),
 	}
 	for i := range steps {

@@ -39,6 +39,9 @@ type Definition struct {
 	Deadline Duration `toml:"deadline"`
 	// Hard: a late answer is worthless, so what cannot meet the deadline is refused.
 	Hard bool `toml:"hard"`
+	// Refuse says which documents a hard workflow refuses when there is not the time for
+	// all: "largest" (or nothing), so that as many as possible are in time, or "newest".
+	Refuse string `toml:"refuse"`
 	// Rate (documents per second) and Burst are guaranteed; 0 is best effort.
 	Rate  float64 `toml:"rate"`
 	Burst int     `toml:"burst"`
@@ -165,7 +168,7 @@ func (p *Pipeline) deploy(d Definition) (*Workflow, error) {
 		return nil, err
 	}
 	flow, err := p.engine.Deploy(workflow.Graph[Job]{
-		Name: "annotate." + d.Name, Steps: steps, Deadline: time.Duration(d.Deadline), Hard: d.Hard,
+		Name: "annotate." + d.Name, Steps: steps, Deadline: time.Duration(d.Deadline), Hard: d.Hard, Displace: d.Refuse != "newest",
 		Rate: d.Rate, Burst: d.Burst, MissTarget: d.MissTarget, Queue: d.Queue, Splitter: p.splitter(),
 	})
 	if err != nil {

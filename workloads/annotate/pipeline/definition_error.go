@@ -87,6 +87,8 @@ func (d *Definition) check() error {
 		return wrong("burst", "burst %d is part of a guarantee: add rate, or leave burst out", d.Burst)
 	case d.Queue < 0:
 		return wrong("queue", "queue %d is negative: leave it out for the default", d.Queue)
+	case d.Refuse != "" && d.Refuse != "largest" && d.Refuse != "newest":
+		return wrong("refuse", "refuse %q: write \"largest\" or \"newest\"", d.Refuse)
 	case d.MissTarget < 0 || d.MissTarget > 1:
 		return wrong("miss_target", "miss_target %v is a share: write 0.01 for 1 %%", d.MissTarget)
 	}
@@ -121,5 +123,5 @@ func knownKeys(key string) string {
 	case strings.Contains(key, ".topic["):
 		return "a topic has name, words, examples and threshold"
 	}
-	return "a workflow has name, deadline, hard, rate, burst, miss_target, queue, topic and step"
+	return "a workflow has name, deadline, hard, refuse, rate, burst, miss_target, queue, topic and step"
 }
