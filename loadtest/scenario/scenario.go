@@ -99,6 +99,10 @@ type Groups struct {
 	PerShard     int     `toml:"per_shard,omitempty"` // groups in one shard; default and most: all cells of the shard that keep the distance (49)
 }
 
+// GroupsInShard is how many groups a shard has room for: its cells that keep the
+// distance, with the default shard map.
+const GroupsInShard = 49
+
 // Matches are places of their own.
 type Matches struct {
 	Size         int     `toml:"size"`

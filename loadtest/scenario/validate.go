@@ -93,7 +93,7 @@ func (s *Scenario) checkWhere(p *problems) {
 		p.within(float64(g.Size), 1, 10_000, "groups.size")
 		checkSpread(p, "groups", g.MeanDistance, g.Spread)
 		g.Centre.check(p, "groups.centre")
-		p.within(float64(g.PerShard), 0, 49, "groups.per_shard")
+		p.within(float64(g.PerShard), 0, GroupsInShard, "groups.per_shard")
 	}
 	if m := s.Matches; m != nil {
 		given++

@@ -110,7 +110,12 @@ func shards(s *Spec, v float64) error {
 	}
 	groups := float64((participants + g.Size - 1) / g.Size)
 	if v < 1 || v > groups {
-		return fmt.Errorf("%g groups do not make so many shards", groups)
+		return fmt.Errorf("%d participants in groups of %d make %g groups, which lie in 1 to %g shards: use other --values, or more --participants", participants, g.Size, groups, groups)
+	}
+	if most := float64(scenario.GroupsInShard); groups > most*v {
+		least := math.Ceil(groups / most)
+		return fmt.Errorf("%d participants in groups of %d make %g groups, and a shard has room for %g: use --values of %g or more, or --participants %d or less",
+			participants, g.Size, groups, most, least, int(most*v)*g.Size)
 	}
 	g.PerShard = int(math.Ceil(groups / v))
 	return nil

@@ -63,6 +63,11 @@ func TestWhatASweepCannotChange(t *testing.T) {
 		}
 	}
 	s := spec(t, "street")
+	for value, told := range map[float64]string{51: "1 to 50 shards", 1: "--values of 2 or more, or --participants 392 or less"} {
+		if _, err := s.With("shards", value); err == nil || !strings.Contains(err.Error(), told) {
+			t.Errorf("50 groups over %g shards: %v, want to be told %q", value, err, told)
+		}
+	}
 	s.Self.Store = "memory"
 	if _, err := s.With("owners", 2); err == nil {
 		t.Error("two owners without a store that they share")
