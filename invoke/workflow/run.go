@@ -136,8 +136,11 @@ func (r *Run[D]) yield(now invoke.Instant) invoke.Instant {
 }
 
 // Overrun is how much longer the steps took than was expected when they began, waiting
-// for a processor included; 0 if they were faster.
+// for a processor included; 0 if they were faster, or none began.
 func (r *Run[D]) Overrun() time.Duration {
+	if r.started == 0 {
+		return 0
+	}
 	return max(r.ended.Sub(r.started)-r.ticket.expected, 0)
 }
 
