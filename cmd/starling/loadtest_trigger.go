@@ -57,6 +57,7 @@ Exit status 3 when less came within the limit than --min-within asks for, as sha
 	flags.Float64Var(&s.Select, "select", 1e-4, "share of the background that the network is set to select")
 	flags.DurationVar(&s.SwapEvery, "swap-every", time.Second, "how often new weights are swapped in; 0 for never")
 	flags.DurationVar(&s.Duration, "duration", 10*time.Second, "for how long the network runs; the empty function takes half as long on top")
+	flags.DurationVar(&s.Turn, "turn", time.Second, "how long the network runs before it is the empty function's turn")
 	flags.StringVar((*string)(&s.Pace), "poller", "pinned", "pinned (spins on a core of its own) or yielding (leaves it while nothing is due)")
 	flags.IntVar(&s.Cores, "cores", 0, "pollers, each on a core (default: all cores)")
 	flags.IntVar(&s.Batch, "batch", 0, "the most records decided at once (default: 64)")

@@ -19,15 +19,25 @@ type Process struct {
 // Start starts cmd in a process group of its own. It is killed when this process
 // ends, whatever becomes of that.
 func Start(cmd *exec.Cmd) (*Process, error) {
+	return StartFrom(cmd, func() error { return nil })
+}
+
+// StartFrom starts cmd, as Start does, from a thread that has run prepare: the process
+// inherits what that set of its thread, and nobody else uses the thread afterwards. An
+// error of prepare is returned, and nothing is started.
+func StartFrom(cmd *exec.Cmd, prepare func() error) (*Process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p := &Process{cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error)
 	// The parent-death signal follows the thread that started the process, so
-	// that thread lives as long as the process does.
+	// that thread lives as long as the process does. It is never unlocked, so that it
+	// ends with its goroutine.
 	go func() {
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		err := prepare()
+		if err == nil {
+			err = cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			p.status = cmd.Wait()

@@ -2,6 +2,7 @@ package child_test
 
 import (
 	"bufio"
+	"errors"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -40,6 +41,26 @@ func TestAProcessIsEnded(t *testing.T) {
 	}
 	if p.Status() == nil {
 		t.Error("a process that was killed is said to have ended well")
+	}
+}
+
+// What is set of the thread is set of the process, and an error starts nothing.
+func TestPrepared(t *testing.T) {
+	thread := 0
+	p, err := child.StartFrom(exec.Command("true"), func() error {
+		thread++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Exited()
+	if err := p.Status(); err != nil || thread != 1 {
+		t.Errorf("ended with %v, prepared %d times", err, thread)
+	}
+	wrong := errors.New("wrong")
+	if _, err := child.StartFrom(exec.Command("true"), func() error { return wrong }); err != wrong {
+		t.Errorf("started: %v", err)
 	}
 }
 

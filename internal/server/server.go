@@ -91,10 +91,8 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 		s.log.Debug("the runtime's monitor thread stays as it is", "error", err)
 	}
 	var err error
-	if nice := s.settings.Annotate.Nice; nice > 0 && s.settings.has(directory.RoleAnnotate) {
-		if err := beNice(nice); err != nil {
-			return fmt.Errorf("annotate.nice %d: %w", nice, err)
-		}
+	if err := s.settings.priority().Process(); err != nil {
+		return fmt.Errorf("slice or annotate.nice: %w", err)
 	}
 	if s.stores, err = openStores(ctx, s.settings.Store, s.log); err != nil {
 		return err

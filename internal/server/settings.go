@@ -15,6 +15,7 @@ import (
 	"github.com/starling-vr/starling/gateway"
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/config"
+	"github.com/starling-vr/starling/internal/priority"
 	"github.com/starling-vr/starling/regions"
 	"github.com/starling-vr/starling/regions/directory"
 	"github.com/starling-vr/starling/workloads/annotate/service"
@@ -26,6 +27,7 @@ type Settings struct {
 	Listen      string        `toml:"listen" default:"127.0.0.1:8080" doc:"host:port of the page, the websocket (/v1/ws), /healthz, /readyz and /metrics."`
 	Congestion  string        `toml:"congestion" default:"cubic" doc:"TCP congestion control of clients' connections, if the kernel has it (Linux). For messages this small bbr costs a write about a tenth more. Empty: the system's default."`
 	DebugListen string        `toml:"debug_listen" default:"" doc:"host:port of pprof (/debug/pprof). Empty: off. Never open it to the outside."`
+	Slice       time.Duration `toml:"slice" default:"0s" doc:"For how long a thread of this process runs before it is others' turn, 100us to 100ms (Linux 6.12 or newer); 0s: the system's, some milliseconds. Threads that wake up take the processor from those with longer slices: 100us for a process with deadlines of milliseconds beside others that compute."`
 	StopTime    time.Duration `toml:"stop_time" default:"12s" doc:"How long a stop may take: clients are sent elsewhere and shards handed over. What is not done by then is cut off."`
 
 	Log     Log            `toml:"log" doc:"What the process writes about itself, to standard error."`
@@ -86,6 +88,16 @@ type Bus struct {
 	Kind string `toml:"kind" default:"direct" doc:"direct (the streams between gateways and owners) or redis (sharded pub/sub; needs store.kind redis)."`
 }
 
+// priority is how the process shares the machine with others.
+func (s *Settings) priority() priority.Priority {
+	p := priority.Priority{Slice: s.Slice}
+	if s.has(directory.RoleAnnotate) {
+		p.Nice = s.Annotate.Nice
+		p.Background = p.Nice > 0
+	}
+	return p
+}
+
 // Check says what is wrong with the settings.
 func (s *Settings) Check() error {
 	var wrong []error
@@ -116,6 +128,9 @@ func (s *Settings) Check() error {
 		add(fmt.Errorf("bus.kind %q: want direct or redis", s.Bus.Kind))
 	case s.Bus.Kind == "redis" && s.Store.Kind != "redis":
 		add(errors.New("bus.kind redis needs store.kind redis"))
+	}
+	if s.Slice != 0 && (s.Slice < priority.LeastSlice || s.Slice > priority.MostSlice) {
+		add(fmt.Errorf("slice %v: want %v to %v, or 0s", s.Slice, priority.LeastSlice, priority.MostSlice))
 	}
 	if s.has(directory.RoleAnnotate) {
 		add(s.Annotate.Check())

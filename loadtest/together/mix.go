@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/starling-vr/starling/internal/priority"
 	"github.com/starling-vr/starling/loadtest/annotate"
 	"github.com/starling-vr/starling/loadtest/report"
 	"github.com/starling-vr/starling/loadtest/trigger"
@@ -65,7 +66,8 @@ type TriggerShare struct {
 	Within3US  float64 `json:"within_3us" jsonschema:"share of the records due decided within 3 us"`
 	EmptyLoop  float64 `json:"empty_loop_within_3us" jsonschema:"the same of a function that does nothing, by turns in the same run"`
 	OfEmpty    float64 `json:"of_empty_loop" jsonschema:"the one as share of the other"`
-	MedianNS   int64   `json:"p50_ns" jsonschema:"median latency"`
+	Turns      int     `json:"turns" jsonschema:"turns of the network within the measured time of the actions; what it did besides does not count"`
+	MedianNS   int64   `json:"p50_ns" jsonschema:"median latency of all its turns"`
 	Within30US float64 `json:"within_30us" jsonschema:"share decided within 30 us"`
 	Kept       bool    `json:"kept" jsonschema:"rate held, and 95 % at least of what the empty loop gets"`
 }
@@ -94,8 +96,20 @@ const (
 	probeRate    = 3000            // documents a second, more than there is room for
 	probeTime    = 5 * time.Second
 	streetLambda = 10
-	modestly     = 10 // niceness of the server of documents, beside others' short deadlines
+	mixTurn      = 500 * time.Millisecond // of the network, and half as long the empty loop's
+	startAndEnd  = 4 * time.Second        // that the trigger runs for longer than the others act
 )
+
+// Priorities of the mix with contracts, the shorter the deadline the higher; none needs
+// rights. Measured in docs/decisions/isolation.md.
+var (
+	actionsFirst  = priority.Priority{Slice: priority.LeastSlice}
+	documentsLast = priority.Priority{Nice: 19, Background: true}
+)
+
+// pollerBetween is the niceness of the trigger's poller, which hardly ever sleeps and
+// would take its share of a core from the actions for good.
+const pollerBetween = 10
 
 // RunMix finds what is left over beside the contracts, offers twice that, and runs the
 // mix with contracts and without.
@@ -136,9 +150,12 @@ func once(ctx context.Context, r *Runner, o MixOptions, documents float64, contr
 		texts   annotate.Result
 		records trigger.Result
 	)
-	start := func(part string, arguments []string, into any) {
+	start := func(part string, as priority.Priority, arguments []string, into any) {
+		if !contracts {
+			as = priority.Priority{}
+		}
 		all.Go(func() {
-			if err := r.Run(ctx, name+"-"+part, arguments, into); err != nil {
+			if err := r.RunAs(ctx, as, name+"-"+part, arguments, into); err != nil {
 				cancel(err)
 			}
 		})
@@ -149,24 +166,25 @@ func once(ctx context.Context, r *Runner, o MixOptions, documents float64, contr
 		"--warmup", mixWarmup.String(), "--duration", o.Duration.String()}, asInProduction...)
 	annotations := []string{"annotate", "--self", "--rate", number(documents), "--seed", seed, "--warmup", mixWarmup.String(),
 		"--duration", o.Duration.String(), "--set", "annotate.workflows=" + workflows}
-	// Two thirds of its time are the network's, the rest is the empty loop's. The poller has
-	// no priority: it hardly ever sleeps, and would take a core from the actions for good.
-	triggered := []string{"trigger", "--plain", "--net", "jet", "--rate", number(o.Trigger), "--limit", mixLimit.String(), "--poller", "yielding",
-		"--cores", "1", "--nice", "0", "--seed", seed, "--duration", ((mixWarmup + o.Duration) * 2 / 3).String()}
+	nice := 0
 	if contracts {
-		// Its work is of milliseconds: see docs/decisions/isolation.md.
-		annotations = append(annotations, "--set", "annotate.nice="+strconv.Itoa(modestly))
+		nice = pollerBetween
 	} else {
 		crowd = append(crowd, "--set", "gateway.refuse_overload=false")
 	}
-	start("actions", crowd, &actions)
-	start("annotation", annotations, &texts)
-	start("trigger", triggered, &records)
+	// Two thirds of its time are the network's, the rest is the empty loop's.
+	triggered := []string{"trigger", "--plain", "--net", "jet", "--rate", number(o.Trigger), "--limit", mixLimit.String(), "--poller", "yielding",
+		"--cores", "1", "--nice", strconv.Itoa(nice), "--seed", seed, "--turn", mixTurn.String(),
+		"--duration", ((mixWarmup + o.Duration + startAndEnd) * 2 / 3).String()}
+	start("actions", actionsFirst, crowd, &actions)
+	start("annotation", documentsLast, annotations, &texts)
+	start("trigger", priority.Priority{}, triggered, &records)
 	all.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return Share{}, report.Machine{}, err
 	}
-	return Share{actionsShare(&actions), annotationShare(&texts, o), triggerShare(&records, o)}, actions.Machine, nil
+	window := window{actions.Started, actions.Started.Add(time.Duration(actions.DurationS * float64(time.Second)))}
+	return Share{actionsShare(&actions), annotationShare(&texts, o), triggerShare(&records, window, o)}, actions.Machine, nil
 }
 
 // writeWorkflows writes the workflow of the documents: hard and guaranteed, or, without
@@ -211,8 +229,51 @@ func annotationShare(r *annotate.Result, o MixOptions) AnnotationShare {
 	}
 }
 
-func triggerShare(r *trigger.Result, o MixOptions) TriggerShare {
-	s := TriggerShare{RatePerS: r.RatePerS, Within3US: r.Within.US3, EmptyLoop: r.EmptyLoop.US3, OfEmpty: r.OfEmpty.US3, MedianNS: r.LatencyNS.P50, Within30US: r.Within.US30}
+// window is the time in which the actions were measured. What the trigger did before and
+// after it, the others still starting or gone, says nothing of the mix.
+type window struct{ begin, end time.Time }
+
+// parts adds up the turns of the network, or of the empty loop, that lie within the
+// window.
+func (w window) parts(r *trigger.Result, empty bool) (sum partSum) {
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		began := r.Started.Add(seconds(p.BeganS))
+		if p.Empty != empty || began.Before(w.begin) || began.Add(seconds(p.DurationS)).After(w.end) {
+			continue
+		}
+		due := float64(p.Due)
+		sum.due += due
+		sum.decided += p.RatePerS * p.DurationS
+		sum.seconds += p.DurationS
+		sum.us3 += p.Within.US3 * due
+		sum.us30 += p.Within.US30 * due
+		sum.turns++
+	}
+	return sum
+}
+
+type partSum struct {
+	due, decided, seconds, us3, us30 float64
+	turns                            int
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func share(part, all float64) float64 {
+	if all == 0 {
+		return 0
+	}
+	return part / all
+}
+
+func triggerShare(r *trigger.Result, w window, o MixOptions) TriggerShare {
+	network, empty := w.parts(r, false), w.parts(r, true)
+	s := TriggerShare{
+		RatePerS: share(network.decided, network.seconds), Within3US: share(network.us3, network.due), Within30US: share(network.us30, network.due),
+		EmptyLoop: share(empty.us3, empty.due), Turns: network.turns, MedianNS: r.LatencyNS.P50,
+	}
+	s.OfEmpty = share(s.Within3US, s.EmptyLoop)
 	s.Kept = s.RatePerS >= heldRate*o.Trigger && s.OfEmpty >= mixOfEmpty
 	return s
 }

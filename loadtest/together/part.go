@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/starling-vr/starling/internal/child"
+	"github.com/starling-vr/starling/internal/priority"
 )
 
 // Runner starts load testers.
@@ -38,13 +39,24 @@ const endTime = 10 * time.Second
 
 // Run runs the tester with the given arguments and reads its result into into.
 func (r *Runner) Run(ctx context.Context, name string, arguments []string, into any) error {
+	return r.RunAs(ctx, priority.Priority{}, name, arguments, into)
+}
+
+// RunAs does it with a priority, which the servers and stores that the tester starts
+// have as well. Where the system does not have it, the line that is told says so.
+func (r *Runner) RunAs(ctx context.Context, as priority.Priority, name string, arguments []string, into any) error {
 	path := filepath.Join(r.Dir, name+".json")
 	r.Tell("starling loadtest " + strings.Join(arguments, " "))
 	cmd := exec.Command(r.Binary, append(append([]string{"loadtest"}, arguments...), "--json", path)...)
 	cmd.Env = r.Environment
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	process, err := child.Start(cmd)
+	process, err := child.StartFrom(cmd, func() error {
+		if err := as.Thread(); err != nil {
+			r.Tell(fmt.Sprintf("%s has no priority of its own: %v", name, err))
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
 // tester does what `starling loadtest` does with the arguments, without the work.
 func tester(arguments []string) int {
 	has := func(flag string) bool { return slices.Contains(arguments, flag) }
@@ -45,15 +47,20 @@ func tester(arguments []string) int {
 		select {} // until it is told to end
 	}
 	cpu := 120.0
-	run := report.Run{Participants: 100, OfferedPerS: 1000, GoodputPerS: 990, MissRate: 0.004, Server: &report.Server{CPUUSPerAction: 160}}
+	run := report.Run{Started: began, DurationS: 2.5, Participants: 100, OfferedPerS: 1000, GoodputPerS: 990, MissRate: 0.004, Server: &report.Server{CPUUSPerAction: 160}}
 	var result any
 	switch {
 	case arguments[1] == "trigger":
 		r := trigger.Result{RatePerS: 39.9e6, InLimit: 0.9, EmptyLimit: 0.95}
 		r.Machine.Limits = []string{"no VNNI"}
 		if value("--poller") == "yielding" {
-			r.RatePerS = 1e5
-			r.Within.US3, r.EmptyLoop.US3, r.OfEmpty.US3 = 0.5, 0.52, 0.96
+			// The first turn and the last lie outside of what was measured of the actions.
+			r.Started = began.Add(-2 * time.Second)
+			for i, within := range []float64{0.9, 0.52, 0.5, 0.52, 0.5, 0.52, 0.1} {
+				part := trigger.Part{Empty: i%2 == 1, BeganS: 1.5 + float64(i)/2, DurationS: 0.5, Due: 5e4, RatePerS: 1e5}
+				part.Within.US3 = within
+				r.Parts = append(r.Parts, part)
+			}
 		}
 		result = r
 	case arguments[1] == "sweep":
@@ -145,6 +152,9 @@ func TestMix(t *testing.T) {
 		t.Errorf("twice what is left over was offered %d times: %v", offered, told())
 	}
 	for _, s := range []together.Share{mix.With, mix.Without} {
+		if s.Trigger.Turns != 2 || s.Trigger.Within3US != 0.5 || s.Trigger.EmptyLoop != 0.52 {
+			t.Errorf("the trigger's turns: %+v", s.Trigger)
+		}
 		if !s.Actions.Kept || !s.Annotation.Kept || !s.Trigger.Kept || s.Annotation.AdmittedPerS != 1300 {
 			t.Errorf("%+v", s)
 		}

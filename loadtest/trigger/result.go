@@ -103,7 +103,9 @@ type Quantiles struct {
 // Part is one turn of the network or of the empty function.
 type Part struct {
 	Empty     bool    `json:"empty" jsonschema:"true for the empty function"`
+	BeganS    float64 `json:"began_s" jsonschema:"when it began, seconds after started"`
 	DurationS float64 `json:"duration_s" jsonschema:"how long it ran"`
+	Due       uint64  `json:"due" jsonschema:"records due"`
 	RatePerS  float64 `json:"rate_per_s" jsonschema:"records decided, per second"`
 	Within    Within  `json:"within" jsonschema:"share of the records due whose decision came within"`
 	P50NS     int64   `json:"p50_ns" jsonschema:"median latency"`

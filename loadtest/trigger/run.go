@@ -32,6 +32,9 @@ func Run(ctx context.Context, spec Spec, watch func(Progress)) (result *Result, 
 	if spec.Cores == 0 {
 		r.spec.Cores = max(len(r.cores), 1)
 	}
+	if spec.Turn == 0 {
+		r.spec.Turn = defaultTurn
+	}
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(mostHeap)
 	runtime.GOMAXPROCS(r.spec.Cores + 2)
@@ -148,12 +151,15 @@ func (r *run) close() error {
 	return err
 }
 
-// The network runs in turns of about a second, the empty function before, between
-// and after them for half as long.
-const turn = time.Second
+// The network runs in turns of about a second by default, the empty function before,
+// between and after them for half as long.
+const (
+	defaultTurn  = time.Second
+	shortestTurn = 100 * time.Millisecond
+)
 
 func (r *run) measure(ctx context.Context) error {
-	turns := max(int(math.Round(float64(r.spec.Duration)/float64(turn))), 2)
+	turns := max(int(math.Round(float64(r.spec.Duration)/float64(r.spec.Turn))), 2)
 	each := r.spec.Duration / time.Duration(turns)
 	pause := each / 2
 	length := each*time.Duration(turns) + pause*time.Duration(turns+1)
@@ -203,7 +209,7 @@ func (r *run) turn(ctx context.Context, empty bool, duration time.Duration, bega
 		}
 	}
 	f.stream.Close()
-	r.finished(f, empty, time.Since(began), length)
+	r.finished(f, empty, start, time.Since(began), length)
 	return nil
 }
 
@@ -221,7 +227,7 @@ func (d *deployed) close() {
 }
 
 // finished adds what a turn found, and tells of it.
-func (r *run) finished(f *deployed, empty bool, elapsed, length time.Duration) {
+func (r *run) finished(f *deployed, empty bool, start time.Time, elapsed, length time.Duration) {
 	chain := r.settleOutlets(f)
 	stats := f.stream.Stats()
 	sum := &r.network
@@ -231,7 +237,7 @@ func (r *run) finished(f *deployed, empty bool, elapsed, length time.Duration) {
 	sum.Add(stats)
 	ran := stats.Time
 	part := Part{
-		Empty: empty, DurationS: ran.Seconds(), RatePerS: float64(stats.Decided) / ran.Seconds(),
+		Empty: empty, BeganS: start.Sub(r.started).Seconds(), DurationS: ran.Seconds(), Due: stats.Records(), RatePerS: float64(stats.Decided) / ran.Seconds(),
 		Within: within(stats), P50NS: int64(stats.Latency.Quantile(0.5)),
 	}
 	r.parts = append(r.parts, part)

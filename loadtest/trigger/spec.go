@@ -31,6 +31,9 @@ type Spec struct {
 	// Duration is for how long the network runs; the empty function's turns come to
 	// half of that, beside it.
 	Duration time.Duration
+	// Turn is about how long the network runs before it is the empty function's turn;
+	// 0 for a second.
+	Turn time.Duration
 	// Pace says whether pollers leave their cores.
 	Pace Pace
 	// Cores is how many pollers there are, each on a core of its own; 0 for all.
@@ -112,6 +115,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("limit %v: want more than 0", s.Limit)
 	case s.Duration < 100*time.Millisecond:
 		return fmt.Errorf("duration %v: want 100ms or more", s.Duration)
+	case s.Turn != 0 && s.Turn < shortestTurn:
+		return fmt.Errorf("turn %v: want %v or more", s.Turn, shortestTurn)
 	case !(s.SampleRate >= 0 && s.SampleRate <= 1e6):
 		return fmt.Errorf("sample rate %g: want 0 to 1e6", s.SampleRate)
 	case !(s.Select >= 0 && s.Select <= 1):

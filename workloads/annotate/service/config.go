@@ -22,7 +22,7 @@ type Config struct {
 	InFlight    int    `toml:"in_flight" default:"1024" doc:"Documents of one stream that may be under way; then the stream is not read until answers went out."`
 	Entities    int    `toml:"entities" default:"100000" doc:"How many entities the knowledge base keeps (about 300 bytes each); those not mentioned for longest are forgotten."`
 	Subscribers int    `toml:"subscribers" default:"64" doc:"How many may listen to annotations as they are made."`
-	Nice        int    `toml:"nice" default:"0" doc:"Niceness (0 to 19) of the whole process, Linux: the higher, the more other processes of the machine go before it. Only where region.roles is annotate alone."`
+	Nice        int    `toml:"nice" default:"0" doc:"Niceness (0 to 19) of the whole process, Linux: the higher, the more other processes of the machine go before it; above 0 its threads do not take the processor from others when they wake up, either (SCHED_BATCH). Only where region.roles is annotate alone."`
 	Keep        int64  `toml:"keep" default:"0" doc:"How many annotations are kept in the region's Redis (stream PREFIX:annotations) for documents that ask for it; the oldest go first. 0: none, and a document that asks is refused. Needs store.kind redis."`
 }
 
