@@ -48,7 +48,11 @@ func writeDocument(path string, write func(io.Writer) error) error {
 }
 
 // replaceFile writes a file beside path and renames it, so that nobody reads half.
+// A device or a pipe is written to.
 func replaceFile(path string, data []byte) error {
+	if special(path) {
+		return os.WriteFile(path, data, 0o644)
+	}
 	part := path + ".part"
 	if err := os.WriteFile(part, data, 0o644); err != nil {
 		return err

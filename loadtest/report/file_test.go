@@ -128,6 +128,39 @@ func TestReadingSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Files of version 1 from before fields were added are still read.
+func TestReadingNearestWithoutWhatWasAdded(t *testing.T) {
+	r := sample(1, 1, 0.1)
+	r.Nearest = &Nearest{Count: 24, NearestCounts: NearestCounts{DeliveriesExpected: 100, DeliveriesReceived: 99, DeliveriesMissed: 2}}
+	r.Derive()
+	var document map[string]any
+	if err := json.Unmarshal(written(t, r), &document); err != nil {
+		t.Fatal(err)
+	}
+	nearest := document["nearest"].(map[string]any)
+	for _, name := range addedToNearest {
+		if _, there := nearest[name]; !there {
+			t.Errorf("%s is not written", name)
+		}
+		delete(nearest, name)
+	}
+	text, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := Read(bytes.NewReader(text))
+	if err != nil || len(runs) != 1 || runs[0].Nearest == nil || runs[0].Nearest.MissRate != 0.02 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	delete(nearest, "deliveries_missed")
+	if text, err = json.Marshal(document); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(bytes.NewReader(text)); err == nil {
+		t.Error("a file without what was there from the start is read")
+	}
+}
+
 func TestReadingTheRunsOfASearch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "limit.json")
 	a, b := sample(1, 50, 1), sample(2, 50, 1)

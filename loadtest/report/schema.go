@@ -2,6 +2,7 @@ package report
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -9,12 +10,29 @@ import (
 
 // Schema gives the JSON Schema (2020-12) of a run.
 func Schema() *jsonschema.Schema {
-	return SchemaOf[Run]("Starling load test run", "Result of one run of the load tester, or of several merged.")
+	schema := SchemaOf[Run]("Starling load test run", "Result of one run of the load tester, or of several merged.")
+	optional(schema)
+	return schema
 }
 
 // LimitSchema gives the JSON Schema of the result of a search for the limit.
 func LimitSchema() *jsonschema.Schema {
-	return SchemaOf[Limit]("Starling load test limit", "Result of a search for the highest rate that holds.")
+	schema := SchemaOf[Limit]("Starling load test limit", "Result of a search for the highest rate that holds.")
+	optional(schema.Properties["runs"].Items)
+	return schema
+}
+
+// addedToNearest are fields of version 1 that its first files do not have: they
+// are always written, and those files are still read.
+var addedToNearest = []string{
+	"goodput", "actions_missed", "deliveries_missed_30ms", "deliveries_admitted", "admitted_missed",
+	"goodput_per_s", "miss_rate_30ms", "admitted_miss_rate", "action_miss_rate",
+}
+
+// optional lets a run be without what was added to its form.
+func optional(run *jsonschema.Schema) {
+	nearest := run.Properties["nearest"]
+	nearest.Required = slices.DeleteFunc(nearest.Required, func(name string) bool { return slices.Contains(addedToNearest, name) })
 }
 
 // SchemaOf gives the JSON Schema of a result of another kind, with histograms as here.
