@@ -86,7 +86,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	}
 	load := overload.NewMeter(runtime.GOMAXPROCS(0))
 	g.overload = overload.New(overload.Config{Deadline: config.Deadline, Ages: hubMetrics.Latency.Counts,
-		Load: func() overload.Load { return load.Read(time.Now()) }})
+		Load: func() overload.Load { return load.Read(time.Now()) }, Relieves: func() bool { return g.hubs.MakesRoom() }})
 	if g.upgrader, err = conn.NewUpgrader(conn.Options{
 		MaxMessage: int64(config.MaxMessage), SocketBuffer: config.SocketBuffer, CheckOrigin: originCheck(config.Origins),
 		Portable: config.Reader == ReaderPortable, Pollers: config.Pollers,

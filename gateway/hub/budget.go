@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -53,10 +54,12 @@ func (r *rate) each() float64 {
 type deliveries struct {
 	budget   Budget
 	over     bool
-	calm     int    // reviews in a row below it
-	reviewed uint64 // number of the last review
-	viewers  int    // watches that are viewers of a crowd, or become ones
-	placing  bool   // the avatar moved in this turn
+	calm     int     // reviews in a row below it
+	reviewed uint64  // number of the last review
+	viewers  int     // watches that are viewers of a crowd, or become ones
+	placing  bool    // the avatar moved in this turn
+	reach    float64 // metres within which what is near in the avatar's own cell is
+	nearby   int     // how many that are
 }
 
 const (
@@ -66,8 +69,12 @@ const (
 	calmReviews = 8
 	// fullShare of the budget is for cells that are not thinned.
 	fullShare = 0.5
-	// quietRate is that of cells not worth thinning.
-	quietRate = 5
+	// quietRate is that of cells not worth thinning, and quietParts what part of
+	// the budget that is at most.
+	quietRate  = 5
+	quietParts = 20
+	// stayQuiet of that is enough for a cell that is thinned already.
+	stayQuiet = 0.25
 	// mostCells is how many a client watches at most: three rings.
 	mostCells = 37
 	// leastEntities and leastBytes are the smallest budgets granted.
@@ -90,25 +97,63 @@ func (s *Hubs) Granted(asked Budget) Budget {
 func (h *Hub) review(now time.Time) {
 	elapsed := now.Sub(h.reviewedAt)
 	h.reviewedAt = now
-	h.reviews++
 	if elapsed <= 0 || elapsed > time.Hour { // the first
 		return
 	}
-	h.squeeze.tick(h.pace.busy, h.pace.late, h.hubs.config.Deadline)
 	for _, c := range h.cells {
 		c.rate.tick(elapsed)
 	}
+	if s := &h.squeeze; !s.bounded() && s.pressed(h.pace.busy) {
+		s.told = demand{}
+		h.eachClient(Budget{Entities: leastEntities}, h.look)
+	}
+	h.squeeze.judge(h.pace.busy)
+	h.squeeze.told = demand{}
+	h.eachClient(h.squeeze.least(h.leastBudget), func(c *Client) { h.reviewClient(c, now) })
+}
+
+// eachClient calls f for those who may be told more than a budget, and for the
+// viewers of crowds.
+func (h *Hub) eachClient(least Budget, f func(*Client)) {
+	h.reviews++
 	for _, c := range h.cells {
-		if c.crowd == nil && (h.leastBudget == Budget{} || !h.leastBudget.exceeded(c.rate.entities, c.rate.bytesPerSecond, 1./mostCells)) {
+		if c.crowd == nil && (least == Budget{} || !least.exceeded(c.rate.entities, c.rate.bytesPerSecond, 1./mostCells)) {
 			continue
 		}
 		for _, w := range c.watchers {
 			if w.client.reviewed != h.reviews {
 				w.client.reviewed = h.reviews
-				h.reviewClient(w.client, now)
+				f(w.client)
 			}
 		}
 	}
+}
+
+// look notes what a client is told.
+func (h *Hub) look(c *Client) {
+	if c.budget == (Budget{}) {
+		return
+	}
+	var entities float64
+	for _, w := range c.watches {
+		entities += w.cell.rate.entities
+	}
+	h.squeeze.see(smaller(entities, c.budget.Entities), h.floor(c))
+}
+
+// floor is how much a client is to be told per second at least, however much
+// there is to write: all that is near, and as much of the rest.
+func (h *Hub) floor(c *Client) float64 {
+	one := 0.0
+	for _, w := range c.watches {
+		if len(w.cell.image.entities) > h.hubs.config.Near {
+			one = max(one, w.cell.rateOfOne())
+		}
+	}
+	if one == 0 { // nowhere are many: all is near
+		return math.Inf(1)
+	}
+	return max(leastEntities, floorTimes*float64(h.hubs.config.Near)*one)
 }
 
 // reviewClient decides which of a client's cells are thinned, and how much.
@@ -118,7 +163,12 @@ func (h *Hub) reviewClient(c *Client, now time.Time) {
 		entities += w.cell.rate.entities
 		bytes += w.cell.rate.bytesPerSecond
 	}
-	budget := h.squeeze.apply(c.budget)
+	budget := c.budget
+	if h.squeeze.bounded() && c.budget != (Budget{}) {
+		floor := h.floor(c)
+		h.squeeze.see(smaller(entities, c.budget.Entities), floor)
+		budget = h.squeeze.apply(budget, floor)
+	}
 	was := c.over
 	switch {
 	case budget.exceeded(entities, bytes, 1):
@@ -159,11 +209,18 @@ func (h *Hub) divide(c *Client, budget Budget, entities, bytes float64, now time
 		}
 		return 0
 	})
-	thinned := 0
+	thinned, quiet := 0, float64(quietRate)
+	if budget.Entities > 0 {
+		quiet = min(quiet, budget.Entities/quietParts)
+	}
 	var crowds, nearEntities, nearBytes float64
 	for _, w := range h.byRate {
 		r := &w.cell.rate
-		if !w.cell.live || r.entities < quietRate || w.viewer == nil && !budget.exceeded(entities, bytes, fullShare) {
+		low := quiet
+		if w.viewer != nil {
+			low *= stayQuiet
+		}
+		if !w.cell.live || r.entities < low || w.viewer == nil && !budget.exceeded(entities, bytes, fullShare) {
 			break
 		}
 		thinned++
@@ -205,7 +262,7 @@ func (c *cell) rateOfOne() float64 {
 // wanted is how many entities are to be near: half of the budget is theirs. A
 // hub that has too much to write keeps to the very nearest.
 func (h *Hub) wanted(budget Budget, c *cell) int {
-	near := float64(h.hubs.config.Near) * max(1./3, h.squeeze.by)
+	near := float64(h.hubs.config.Near) * h.squeeze.near
 	one := max(0.01, c.rateOfOne())
 	if budget.Entities > 0 {
 		near = min(near, budget.Entities/2/one)
@@ -214,31 +271,4 @@ func (h *Hub) wanted(budget Budget, c *cell) int {
 		near = min(near, budget.Bytes/2/one/c.rate.each())
 	}
 	return max(4, int(near))
-}
-
-// squeeze makes budgets smaller while a hub has more to write than it can.
-type squeeze struct{ by float64 }
-
-const (
-	squeezeMost  = 1. / 16
-	squeezeFloor = 200 // entities per second: less is not asked of anybody
-)
-
-func (s *squeeze) tick(busy, late float64, deadline time.Duration) {
-	switch {
-	case busy > 0.75 || late > float64(deadline)/3:
-		s.by = max(squeezeMost, s.by*0.8)
-	case busy < 0.6 && late < float64(deadline)/6:
-		s.by = min(1, s.by*1.05)
-	}
-}
-
-func (s *squeeze) apply(b Budget) Budget {
-	if s.by == 1 || b.Entities == 0 {
-		return b
-	}
-	squeezed := max(min(b.Entities, squeezeFloor), b.Entities*s.by)
-	b.Bytes *= squeezed / b.Entities
-	b.Entities = squeezed
-	return b
 }

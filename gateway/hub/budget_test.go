@@ -104,7 +104,7 @@ func TestNearestComeAtOnce(t *testing.T) {
 			w.pass(some(w.random, 50, 500)...)
 		}
 		conn := w.conn
-		late, far := 0, 0
+		late, far, around, reached := 0, 0, 0, 0
 		for range 100 {
 			conn.messages(t)
 			actors := some(w.random, 50, 500)
@@ -120,7 +120,14 @@ func TestNearestComeAtOnce(t *testing.T) {
 			for _, i := range actors {
 				entity := uint64(i + 1)
 				is := w.truth.cell(cellAt(1)).holds[entity]
-				switch near := w.rank(i); {
+				near := w.rank(i)
+				if near <= 24 {
+					around++
+					if told[entity] == is {
+						reached++
+					}
+				}
+				switch {
 				case near <= 8 && told[entity] != is:
 					t.Fatalf("the %dth nearest acted at %d, told was %d", near, is, told[entity])
 				case near > 200 && told[entity] == is:
@@ -129,6 +136,9 @@ func TestNearestComeAtOnce(t *testing.T) {
 					late++
 				}
 			}
+		}
+		if reached < around*95/100 {
+			t.Errorf("of %d actions of the 24 nearest %d came at once", around, reached)
 		}
 		if late < 5*far {
 			t.Errorf("of those far away %d actions came at once, %d later", far, late)
@@ -181,29 +191,6 @@ func TestClasses(t *testing.T) {
 	})
 	if classOf(-5) != 0 || classOf(0) != 0 {
 		t.Error("nothing left is the slowest class")
-	}
-}
-
-func TestSqueeze(t *testing.T) {
-	s := squeeze{1}
-	budget := Budget{Entities: 1000, Bytes: 100_000}
-	if s.apply(budget) != budget {
-		t.Error("squeezed without need")
-	}
-	for range 100 {
-		s.tick(0.9, 0, 15*time.Millisecond)
-	}
-	if got := s.apply(budget); got != (Budget{200, 20_000}) {
-		t.Errorf("squeezed to %v", got)
-	}
-	if small := (Budget{Entities: 50}); s.apply(small) != small {
-		t.Errorf("a small budget became %v", s.apply(small))
-	}
-	for range 100 {
-		s.tick(0.1, 0, 15*time.Millisecond)
-	}
-	if s.apply(budget) != budget {
-		t.Errorf("still squeezed: %v", s.by)
 	}
 }
 

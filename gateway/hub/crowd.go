@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -21,6 +22,7 @@ type crowd struct {
 
 	grid      grid
 	tiles     map[tileKey]*tile
+	from, to  tileKey // corners of where residents are or were, and some tiles more
 	residents map[world.EntityID]*resident
 	fittedAt  time.Time
 
@@ -84,8 +86,10 @@ func (w *crowd) lay(g grid) {
 	}
 	w.grid = g
 	w.tiles = make(map[tileKey]*tile)
+	w.from, w.to = tileKey{math.MaxInt32, math.MaxInt32}, tileKey{math.MinInt32, math.MinInt32}
 	for _, r := range w.residents {
 		r.tile = w.tileAt(g.key(r.at))
+		w.extend(r.tile.key)
 		r.tile.residents++
 	}
 	for _, s := range w.streams {
@@ -99,20 +103,20 @@ func (w *crowd) lay(g grid) {
 	}
 }
 
-// refit changes the size of the tiles if it is far off: so that a square of
-// five by five, as most see it, holds about as many as are to be near.
+// refit changes the size of the tiles if it is far off: so that tilesOfNear hold,
+// as most see it, about as many as are to be near.
 func (w *crowd) refit(now time.Time) bool {
 	w.fittedAt = now
-	if len(w.residents) == 0 {
-		return false
+	if len(w.residents) <= w.hub.hubs.config.Near {
+		return false // all are near
 	}
 	others := 0
 	for _, t := range w.tiles {
 		others += t.residents * (t.residents - 1)
 	}
 	mean := float64(others) / float64(len(w.residents))
-	wanted := float64(w.hub.hubs.config.Near) / 25
-	if mean > wanted/2 && mean < wanted*2 {
+	wanted := float64(w.hub.hubs.config.Near) / tilesOfNear
+	if mean > wanted/unfit && mean < wanted*unfit {
 		return false
 	}
 	size := fit(w.grid.size, mean, wanted)
@@ -124,6 +128,9 @@ func (w *crowd) refit(now time.Time) bool {
 	w.lay(g)
 	return true
 }
+
+// unfit times too many or too few in a tile are worth another grid.
+const unfit = 3
 
 func (w *crowd) tileAt(key tileKey) *tile {
 	t := w.tiles[key]
@@ -141,6 +148,13 @@ func (w *crowd) prune(t *tile) {
 	}
 }
 
+// extend notes that somebody is in a tile.
+func (w *crowd) extend(k tileKey) {
+	const more = 2 // tiles, for those who are yet to come
+	w.from = tileKey{min(w.from.east, k.east-more), min(w.from.north, k.north-more)}
+	w.to = tileKey{max(w.to.east, k.east+more), max(w.to.north, k.north+more)}
+}
+
 // moveTo puts a resident into the tile where it is.
 func (w *crowd) moveTo(r *resident) (from *tile) {
 	key := w.grid.key(r.at)
@@ -149,6 +163,7 @@ func (w *crowd) moveTo(r *resident) (from *tile) {
 	}
 	from = r.tile
 	r.tile = w.tileAt(key)
+	w.extend(key)
 	r.tile.residents++
 	r.tile.close() // what is told of it from now on comes after what was told where it was before
 	if from != nil {
@@ -267,22 +282,27 @@ func (w *crowd) tick(ticks int, now time.Time) {
 			s.walk(now)
 		}
 	}
-	if ticks%5 == 0 && now.Sub(w.fittedAt) >= time.Second && !w.refit(now) {
-		w.replace(now)
+	if ticks%5 == 0 && now.Sub(w.fittedAt) >= time.Second {
+		w.refit(now)
 	}
+	w.replace(ticks, now)
 	if w.viewers == 0 && now.Sub(w.emptyAt) >= w.hub.hubs.config.CellLinger {
 		w.close()
 	}
 }
 
-// replace finds anew who is near, for each viewer.
-func (w *crowd) replace(now time.Time) {
+// replaceTicks is how often it is found anew who is near, for each viewer.
+const replaceTicks = int(time.Second / tickEvery)
+
+// replace does so for those whose turn it is.
+func (w *crowd) replace(ticks int, now time.Time) {
 	for _, s := range w.streams {
-		if s != nil {
-			for _, v := range s.viewers {
-				v.expire(now)
-				v.place()
-			}
+		if s == nil {
+			continue
+		}
+		for i := ticks % replaceTicks; i < len(s.viewers); i += replaceTicks {
+			s.viewers[i].expire(now)
+			s.viewers[i].place()
 		}
 	}
 }

@@ -181,19 +181,31 @@ func (h *Hub) followMoves() {
 	h.moved = h.moved[:0]
 }
 
+// followAvatar finds what is near, in the avatar's own cell first: how far that
+// reaches counts in the others.
 func (c *Client) followAvatar() {
+	own := c.watchOf(c.cell)
+	own.followAvatar()
 	for _, w := range c.watches {
-		if v := w.viewer; v != nil && v.stream != nil {
-			v.follow()
+		if w != own {
+			w.followAvatar()
 		}
 	}
 }
 
-// follow finds what is near, if the avatar is in another tile than before.
+func (w *watch) followAvatar() {
+	if w != nil && w.viewer != nil && w.viewer.stream != nil {
+		w.viewer.follow()
+	}
+}
+
+// follow finds what is near, if the avatar stands elsewhere than before.
 func (v *viewer) follow() {
 	w := v.stream.crowd
-	at, known := w.hub.pointOf(v.watch.client)
-	if !known || !v.placed || w.grid.key(at) != v.center {
-		v.place()
+	if at, known := w.hub.pointOf(v.watch.client); known && v.placed {
+		if east, north := w.grid.quarter(at); east == v.near.east && north == v.near.north {
+			return
+		}
 	}
+	v.place()
 }

@@ -304,6 +304,7 @@ func (h *Hub) observe(f *frame, now time.Time) {
 			age := now.Sub(arrived)
 			h.metrics.Latency.observe(age)
 			h.pace.left(age)
+			h.squeeze.left(age > oldAge(h.hubs.config.Deadline))
 		}
 	}
 }

@@ -82,7 +82,7 @@ func newHub(s *Hubs, index int) *Hub {
 		cells: make(map[cellKey]*cell), byShard: make(map[world.ShardID]map[*cell]struct{}),
 		clients: make(map[*Client]struct{}), opening: make(map[*Client]time.Time), avatars: make(map[world.EntityID]*Client),
 		recount: make(map[cellKey]struct{}), requests: make(map[uint64]*cell),
-		crowds: make(map[*crowd]struct{}), squeeze: squeeze{1},
+		crowds: make(map[*crowd]struct{}), squeeze: newSqueeze(),
 		batch: batch{writer: conn.NewBatchWriter(s.config.Ring)},
 		wheel: newWheel(time.Now(), s.config.Deadline), pace: newPace(s.config.FlushShare, s.config.Deadline),
 	}
@@ -237,7 +237,10 @@ func (h *Hub) tick(ticks int, now time.Time) {
 	for w := range h.crowds {
 		w.tick(ticks, now)
 	}
-	if ticks%5 != 0 { // a quarter of a second
+	if urgent := h.squeeze.tick(); ticks%5 != 0 { // a quarter of a second
+		if urgent {
+			h.review(now)
+		}
 		return
 	}
 	for key := range h.recount {

@@ -19,8 +19,7 @@ type viewer struct {
 	want    int // entities that are to be near
 	held    int // and are, about
 	placed  bool
-	center  tileKey
-	radius  int // in tiles, of the square that is near; below 0: none is
+	near    disc
 	tiles   []*tile
 	follows []follow
 
@@ -39,9 +38,6 @@ const (
 	followFor  = 10 * time.Second
 	maxFollows = 8
 )
-
-// maxRadius of what is near, in tiles.
-const maxRadius = 5
 
 // partial is one partial frame: first what happened, then encoded.
 type partial struct {
@@ -191,66 +187,55 @@ func (v *viewer) dropPending() {
 	}
 }
 
-func (v *viewer) isNear(t *tile) bool { return v.placed && t.key.distance(v.center) <= v.radius }
+func (v *viewer) isNear(t *tile) bool { return v.placed && v.near.holds(t.key) }
 
-// place finds the tiles that are near: the square around the avatar that holds
-// about as many as are wanted.
+// place finds the tiles that are near.
 func (v *viewer) place() {
 	w := v.stream.crowd
 	at, known := w.hub.pointOf(v.watch.client)
 	if !known { // on its way between cells, say
 		if !v.placed {
-			v.settle(tileKey{}, -1)
+			v.settle(nothingNear)
 		}
 		return
 	}
-	center := w.grid.key(at)
-	held := w.residentsAt(center)
-	radius := 0
-	for radius < maxRadius && (radius == 0 || held < v.want) {
-		more := held + w.residentsAround(center, radius+1)
-		if more > 4*v.want && held > 0 || radius > 0 && more-v.want > v.want-held {
-			break // the smaller square is nearer to what is wanted
-		}
-		radius++
-		held = more
-	}
-	if held > 4*v.want {
-		radius, held = -1, 0 // all stand on one spot: nobody is nearer than the others
-	}
-	v.held = held
-	v.settle(center, radius)
+	v.settle(v.choose(w, at))
 }
 
-func (w *crowd) residentsAt(key tileKey) int {
-	if t := w.tiles[key]; t != nil {
-		return t.residents
+// choose finds what is near: in the avatar's own cell as many as wanted, in the
+// others what is as near as that; or as many as wanted there, too, where the own
+// one has fewer.
+func (v *viewer) choose(w *crowd, at point) (near disc) {
+	c := v.watch.client
+	if w.cell.key.cell == c.cell {
+		near, v.held = w.around(at, v.want)
+		c.reach, c.nearby = max(0, near.radius)*w.grid.size, v.held
+		return near
 	}
-	return 0
+	v.held = 0
+	if own := c.watchOf(c.cell); own != nil && own.viewer != nil && c.nearby >= v.want {
+		return w.disc(at, c.reach)
+	}
+	if far := w.disc(at, maxRadius*w.grid.size); far == nothingNear {
+		return far
+	}
+	near, v.held = w.around(at, v.want)
+	return near
 }
 
-// residentsAround counts those in the tiles at just that distance.
-func (w *crowd) residentsAround(center tileKey, distance int) (n int) {
-	d := int32(distance)
-	for i := -d; i <= d; i++ {
-		n += w.residentsAt(tileKey{center.east + i, center.north - d}) + w.residentsAt(tileKey{center.east + i, center.north + d})
-		if i != -d && i != d {
-			n += w.residentsAt(tileKey{center.east - d, center.north + i}) + w.residentsAt(tileKey{center.east + d, center.north + i})
-		}
-	}
-	return n
-}
-
-// settle makes a square of tiles near. A tile that comes or goes begins a new
+// settle makes the tiles of a disc near. A tile that comes or goes begins a new
 // frame, so that nobody is told an event twice.
-func (v *viewer) settle(center tileKey, radius int) {
-	if v.placed && v.center == center && v.radius == radius {
+func (v *viewer) settle(near disc) {
+	was := v.near
+	if !v.placed {
+		was = nothingNear
+	} else if was == near {
 		return
 	}
 	w := v.stream.crowd
 	kept := v.tiles[:0]
 	for _, t := range v.tiles {
-		if t.key.distance(center) <= radius {
+		if near.holds(t.key) {
 			kept = append(kept, t)
 		} else {
 			t.remove(v)
@@ -258,16 +243,12 @@ func (v *viewer) settle(center tileKey, radius int) {
 		}
 	}
 	clear(v.tiles[len(kept):])
-	wasCenter, wasRadius := v.center, v.radius
-	if !v.placed {
-		wasRadius = -1
-	}
-	v.tiles, v.placed, v.center, v.radius = kept, true, center, radius
-	d := int32(radius)
-	for east := -d; east <= d; east++ {
-		for north := -d; north <= d; north++ {
-			key := tileKey{center.east + east, center.north + north}
-			if key.distance(wasCenter) > wasRadius {
+	v.tiles, v.placed, v.near = kept, true, near
+	from, to := near.square()
+	for east := from.east; east <= to.east; east++ {
+		for north := from.north; north <= to.north; north++ {
+			key := tileKey{east, north}
+			if near.holds(key) && !was.holds(key) {
 				t := w.tileAt(key)
 				t.close()
 				t.viewers = append(t.viewers, v)

@@ -72,18 +72,6 @@ func float(message []byte, number protowire.Number) float64 {
 // tileKey names a tile of a grid.
 type tileKey struct{ east, north int32 }
 
-// distance is the number of tiles between two, diagonally too.
-func (k tileKey) distance(o tileKey) int {
-	return max(abs(int(k.east)-int(o.east)), abs(int(k.north)-int(o.north)))
-}
-
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
-}
-
 // grid divides a crowd into square tiles. Within a cell the map is flat enough:
 // a degree of longitude is taken to be as long as at the origin.
 type grid struct {
@@ -100,6 +88,12 @@ func newGrid(origin point, size float64) grid {
 
 // key finds the tile of a point.
 func (g *grid) key(p point) tileKey {
+	east, north := g.quarter(p)
+	return tileKey{int32(east >> 2), int32(north >> 2)}
+}
+
+// quarter finds the quarter of a tile, east and north, in which a point is.
+func (g *grid) quarter(p point) (int64, int64) {
 	east, north := p.a, p.b
 	if !p.local {
 		degrees := p.b - g.origin.b
@@ -110,13 +104,13 @@ func (g *grid) key(p point) tileKey {
 		}
 		east, north = degrees*g.eastPerDegree, (p.a-g.origin.a)*metresPerDegree
 	}
-	return tileKey{tileIndex(east / g.size), tileIndex(north / g.size)}
+	return quarterIndex(east / g.size), quarterIndex(north / g.size)
 }
 
-// tileIndex leaves room for the tiles around.
-func tileIndex(at float64) int32 {
+// quarterIndex leaves room for the tiles around.
+func quarterIndex(at float64) int64 {
 	const limit = 1 << 30
-	return int32(math.Floor(max(-limit, min(limit, at))))
+	return int64(math.Floor(quarters * max(-limit, min(limit, at))))
 }
 
 // tile is a part of a crowd: those in it are told of together, to all viewers

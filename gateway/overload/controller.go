@@ -22,6 +22,8 @@ type window struct {
 type controller struct {
 	deadline float64 // seconds
 	load     func() Load
+	relieves func() bool
+	relieved int // windows in a row in which that was waited for
 
 	limits   uint32  // so far: with each, what everybody saved is gone
 	limited  bool    // there is one
@@ -83,6 +85,9 @@ const (
 	queueStays  = 1   // for so long:
 	crowdedFor  = 2   // windows
 	shrinks     = 1.1 // outcomes per admitted action from which on a queue gets shorter
+
+	// How long relief from elsewhere is waited for, in windows.
+	reliefTakes = 3
 
 	// With a limit, windows in a row before less is admitted: one may be a
 	// moment's standstill.
@@ -159,7 +164,10 @@ func (c *controller) watch(w *window) {
 		return
 	}
 	if w.oldPart() < oldStanding || c.pause > 0 {
-		c.standing, c.asked = 0, 0
+		c.standing, c.asked, c.relieved = 0, 0, 0
+		return
+	}
+	if c.awaitsRelief() {
 		return
 	}
 	c.ask()
@@ -177,6 +185,17 @@ func (c *controller) watch(w *window) {
 	} else {
 		c.cut(w)
 	}
+}
+
+// awaitsRelief says that less is about to be made of each action, and has been for
+// no longer than that takes.
+func (c *controller) awaitsRelief() bool {
+	if !c.relieves() {
+		c.relieved = max(0, c.relieved-1)
+		return false
+	}
+	c.relieved++
+	return c.relieved <= reliefTakes
 }
 
 // queues says that actions wait much longer for their outcome than they may, and
@@ -269,6 +288,8 @@ func (c *controller) hold(w *window) {
 			c.end(true)
 			return
 		}
+	case old >= oldCongested && c.awaitsRelief():
+		c.stood, c.congested = 0, 0
 	case old >= oldStanding:
 		if c.stood++; c.stood < standsFor && c.falls == 0 {
 			break // once may be a moment's standstill

@@ -32,6 +32,9 @@ type Config struct {
 	// Load gives what the processors did since the call before. It is called in
 	// windows in which updates are old, and only then. nil: what no system tells.
 	Load func() Load
+	// Relieves says that less work is about to be made of each action: for a while
+	// nobody is refused because updates are old. nil: that never happens.
+	Relieves func() bool
 }
 
 // WindowTime is how often Tick is to be called.
@@ -96,7 +99,10 @@ func New(config Config) *Limiter {
 	if config.Load == nil {
 		config.Load = func() Load { return Load{} }
 	}
-	l := &Limiter{ages: config.Ages, controller: controller{deadline: config.Deadline.Seconds(), load: config.Load}}
+	if config.Relieves == nil {
+		config.Relieves = func() bool { return false }
+	}
+	l := &Limiter{ages: config.Ages, controller: controller{deadline: config.Deadline.Seconds(), load: config.Load, relieves: config.Relieves}}
 	l.round.Store(1)
 	return l
 }

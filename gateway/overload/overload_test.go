@@ -294,6 +294,37 @@ func TestALongWindowIsNotJudged(t *testing.T) {
 	}
 }
 
+// While less is about to be made of each action, old updates refuse nobody; when
+// that has had its time, they do.
+func TestReliefIsWaitedFor(t *testing.T) {
+	var all, old uint64
+	l := overload.New(overload.Config{Ages: func() (uint64, uint64) { return all, old }, Relieves: func() bool { return true }})
+	var s overload.Sender
+	now := start
+	l.Tick(now)
+	limitedAfter := func(n int) bool {
+		for range n {
+			now = now.Add(overload.WindowTime)
+			for range 20 {
+				l.Admit(&s, 1, now)
+				l.Done(1)
+			}
+			all, old = all+100, old+100
+			l.Tick(now)
+			if !math.IsInf(l.Share(), 1) {
+				return true
+			}
+		}
+		return false
+	}
+	if limitedAfter(6) {
+		t.Error("refused before relief had its time")
+	}
+	if !limitedAfter(10) {
+		t.Error("waits for relief for ever")
+	}
+}
+
 // Whatever happens, the share is a number that can be lived with.
 func TestTheShareIsAlwaysSane(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

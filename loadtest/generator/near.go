@@ -22,12 +22,17 @@ type neighbourhood struct {
 }
 
 // spot is a position: degrees on the map, metres in a place.
-type spot struct{ north, east float64 }
+type spot struct {
+	north, east float64
+	shrink      float64 // of the map: a degree of longitude over one of latitude
+}
+
+func spotOnMap(lat, lng float64) spot { return spot{lat, lng, math.Cos(lat * math.Pi / 180)} }
 
 // metresPerDegree of latitude on the mean sphere (radius 6,371,008.8 m).
 const metresPerDegree = 111195.08
 
-// renewNearest is how long a participant's radius is good: people walk.
+// renewNearest is how long the radius of one who stands is good: others walk.
 const renewNearest = time.Second
 
 func newNeighbourhood(crowd *scenario.Crowd) *neighbourhood {
@@ -35,9 +40,9 @@ func newNeighbourhood(crowd *scenario.Crowd) *neighbourhood {
 	h := &neighbourhood{at: make([]spot, n), radius: make([]float64, n), renewed: make([]time.Duration, n)}
 	for i := range h.at {
 		e := crowd.Entry(i)
-		h.at[i], h.renewed[i] = spot{e.Lat, e.Lng}, math.MinInt64/2
+		h.at[i], h.renewed[i] = spotOnMap(e.Lat, e.Lng), math.MinInt64/2
 		if e.Place != nil {
-			h.at[i] = spot{e.North, e.East}
+			h.at[i] = spot{north: e.North, east: e.East}
 		}
 	}
 	return h
@@ -45,10 +50,12 @@ func newNeighbourhood(crowd *scenario.Crowd) *neighbourhood {
 
 // moved notes where the actor of an action is.
 func (h *neighbourhood) moved(a *scenario.Action) {
-	h.at[a.Participant] = spot{a.Pose.Lat, a.Pose.Lng}
+	h.renewed[a.Participant] = math.MinInt64 / 2
 	if a.Place >= 0 {
-		h.at[a.Participant] = spot{float64(a.Pose.North), float64(a.Pose.East)}
+		h.at[a.Participant] = spot{north: float64(a.Pose.North), east: float64(a.Pose.East)}
+		return
 	}
+	h.at[a.Participant] = spotOnMap(a.Pose.Lat, a.Pose.Lng)
 }
 
 // square is the distance of two squared, metres: flat, which is right over a few
@@ -62,7 +69,7 @@ func (h *neighbourhood) square(i, j int32, place bool) float64 {
 			east += 360
 		}
 		north *= metresPerDegree
-		east *= metresPerDegree * math.Cos(h.at[i].north*math.Pi/180)
+		east *= metresPerDegree * h.at[i].shrink
 	}
 	return north*north + east*east
 }
