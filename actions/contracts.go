@@ -133,6 +133,17 @@ func (r *Registry) specs(keys *invoke.Keys, workers int) []invoke.Spec {
 	return all
 }
 
+// AdmitOn gives a scheduler all contracts, as NewHost does, to see what it holds beside
+// them. What is deployed so is never run.
+func (r *Registry) AdmitOn(scheduler *invoke.Scheduler) error {
+	for _, spec := range r.specs(scheduler.Keys("shards", invoke.KeyOptions{}), scheduler.Workers()) {
+		if _, err := scheduler.Deploy(spec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Admit says whether a scheduler with such a configuration holds all contracts.
 // The error is the *invoke.NotAdmittedError that NewHost would give.
 func (r *Registry) Admit(config invoke.Config) error {

@@ -32,8 +32,9 @@ func configCommand() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Check a file, the environment and flags together; print what is wrong",
 		Long: `Checks what serve would be started with, and prints all that is wrong, not only the
-first. What only a role needs is checked for the roles in region.roles; files of
-annotation that the settings name are opened in any case.`,
+first. What only a role needs is checked for the roles in region.roles: contracts of
+functions with owner, contracts, functions and topics of workflows with annotate. A file
+of workflows that the settings name is read in any case.`,
 		Example: `  starling config check starling.toml
   starling config check starling.toml --roles annotate`,
 		Args: cobra.MaximumNArgs(1),

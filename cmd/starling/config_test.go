@@ -47,6 +47,7 @@ func TestConfigCheckNamesTheNearestKey(t *testing.T) {
 	check("no such file", filepath.Join(t.TempDir(), "none.toml"))
 	check("name one", file(t, ""), "--config", file(t, ""))
 	check("none.toml", "--set", "annotate.workflows="+filepath.Join(t.TempDir(), "none.toml"))
+	check(`there is no function "speach"`, "--roles", "annotate", "--set", "annotate.workflows="+file(t, "[[workflow]]\nname = \"m\"\n[[workflow.step]]\nfunction = \"speach\"\n"))
 	check(`role "cook"`, file(t, ""), "--roles", "owner,cook")
 	t.Setenv("STARLING_LOG_LEVL", "warn")
 	check(`did you mean "STARLING_LOG_LEVEL"?`)

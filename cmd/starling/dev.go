@@ -150,6 +150,7 @@ func (o *devOptions) greet(out io.Writer, url, peer, directory string, s *server
 
   page       %s
   websocket  %s (docs/reference/protocol.md)
+  documents  %sv1/annotate (docs/reference/annotate-api.md)
   key        %s
              %s token create NAME --key KEY
   store      %s
@@ -159,5 +160,5 @@ func (o *devOptions) greet(out io.Writer, url, peer, directory string, s *server
 
   Ctrl-C stops.
 
-`, info.Version, url, "ws"+url[len("http"):len(url)-1]+server.Endpoint, s.Auth.Key, os.Args[0], store, info.Survives, os.Args[0], peer, o.crowd)
+`, info.Version, url, "ws"+url[len("http"):len(url)-1]+server.Endpoint, url, s.Auth.Key, os.Args[0], store, info.Survives, os.Args[0], peer, o.crowd)
 }

@@ -133,7 +133,7 @@ func (o *annotateOptions) flags(cmd *cobra.Command) {
 	flags.IntVar(&o.graphs, "workflows-of-them", 4, "m: synthetic workflows W_1 .. W_m")
 	flags.Var(&o.functionShare, "function-time", "run times of synthetic functions for the largest document, as shares of D")
 	flags.Var(&o.workflowShare, "workflow-time", "run times of synthetic workflows, the same way")
-	flags.Float64Var(&o.guarantee, "guarantee", 0, "with --synthetic: documents per second that are guaranteed, 0 for best effort")
+	flags.Float64Var(&o.guarantee, "guarantee", 0, "with --synthetic: documents per second that are guaranteed, 0 for best effort; runs are not interrupted, so workflows of half of D and more leave no room for a guarantee (see --workflow-time)")
 	flags.BoolVar(&o.optional, "optional", true, "with --synthetic: the last function of a workflow may be shed")
 }
 
@@ -176,6 +176,12 @@ func (o *annotateOptions) run(ctx context.Context, out io.Writer) error {
 		return errors.New("give one of --find-limit and --find-r")
 	case o.findR && !o.inProcess && !o.synthetic:
 		return errors.New("--find-r needs --in-process or --synthetic")
+	case o.workers < 0:
+		return fmt.Errorf("--workers %d: want 1 or more", o.workers)
+	case o.workers > 0 && !o.inProcess && !o.synthetic:
+		return errors.New("--workers is of functions in this process: with --self write --set owner.workers=N")
+	case o.workflows != "" && !o.inProcess:
+		return errors.New("--workflows is of functions in this process: with --self write --set annotate.workflows=FILE")
 	}
 	s, err := o.spec()
 	if err != nil {

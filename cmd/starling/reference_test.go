@@ -20,6 +20,7 @@ import (
 	"github.com/starling-vr/starling/internal/redistest"
 	"github.com/starling-vr/starling/internal/reference"
 	"github.com/starling-vr/starling/internal/server"
+	"github.com/starling-vr/starling/workloads/trigger"
 )
 
 //go:generate go test -run ^TestReference -update .
@@ -157,17 +158,31 @@ func TestReferenceOfTheMetrics(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString("# Metrics\n\nEvery process serves them at `/metrics` of its `listen` address, in Prometheus's text format; those of a role that it has not are missing. " +
-		"`starling_pubsub_redis_…` are there with `bus.kind = \"redis\"`.\nBesides these there are the usual `go_…` and `process_…`.\n\n" +
-		"| Metric | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n")
-	for _, m := range metrics(t) {
+		"`starling_pubsub_redis_…` are there with `bus.kind = \"redis\"`.\nBesides these there are the usual `go_…` and `process_…`.\n\n")
+	tabulate(t, &b, metrics(t))
+	trial := prometheus.NewRegistry()
+	trial.MustRegister(trigger.NewCollector(nil))
+	b.WriteString("\n## The trigger\n\nA program that embeds [the trigger](../explanation/trigger.md) registers these (`trigger.NewCollector`); " +
+		"contracts, misses, refusals, Used and R of its functions are in `starling_function_…` above.\n\n")
+	ofTrigger := described(t, trial, nil)
+	for i := range ofTrigger {
+		ofTrigger[i].kind = cmp.Or(ofTrigger[i].kind, "gauge")
+	}
+	tabulate(t, &b, ofTrigger)
+	upToDate(t, "metrics.md", b.String())
+}
+
+// tabulate writes a table of metrics.
+func tabulate(t *testing.T, b *strings.Builder, all []metric) {
+	b.WriteString("| Metric | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n")
+	for _, m := range all {
 		m.rules(t)
 		labels := ""
 		if len(m.labels) > 0 {
 			labels = "`" + strings.Join(m.labels, "`, `") + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, labels, strings.ReplaceAll(m.help, "|", `\|`))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, labels, strings.ReplaceAll(m.help, "|", `\|`))
 	}
-	upToDate(t, "metrics.md", b.String())
 }
 
 // rules holds the names to Prometheus's conventions, and the number of series

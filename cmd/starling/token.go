@@ -34,8 +34,8 @@ func tokenCreateCommand() *cobra.Command {
 With --count N it signs tokens for PARTICIPANT-0 .. PARTICIPANT-(N-1), one a line.
 PARTICIPANT "-" reads participants from standard input, one a line.
 
-Scopes: spawn:KIND spawn:any despawn:any move:any set:any place:create place:any,
-and those that places and a game's own functions ask for.`,
+Scopes: spawn:KIND spawn:any despawn:any move:any set:any place:create place:any
+annotate:subscribe, and those that places and a game's own functions ask for.`,
 		Example: `  starling token create alice --key "$STARLING_AUTH_KEY" --scope spawn:ball --lifetime 24h
   starling token create tester --count 5000 --json > tokens.ndjson`,
 		Args: cobra.ExactArgs(1),

@@ -77,6 +77,9 @@ func triggerJudgeCommand() *cobra.Command {
 			if events < 1 {
 				return fmt.Errorf("--events %d: want at least 1", events)
 			}
+			if !(conditions.PileUp >= 0) || !(conditions.EnergyScale > 0) {
+				return fmt.Errorf("--pile-up %g --energy-scale %g: want no less than 0, and more than 0", conditions.PileUp, conditions.EnergyScale)
+			}
 			random := rand.New(rand.NewPCG(seed, 2))
 			e := training.Evaluate(n, training.Simulate(recipe.Detector(conditions), events, 0.5, random))
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %d operations: AUC %.4f, accuracy %.4f, background rejection at half of the signals %.0f; selected: %.4f of the background, %.4f of the signals; %d events\n",

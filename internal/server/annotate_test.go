@@ -3,6 +3,8 @@ package server
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/starling-vr/starling/actions"
 	annotatev1 "github.com/starling-vr/starling/api/annotate/v1"
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/config"
@@ -105,6 +108,31 @@ func TestNiceIsForAProcessOfItsOwn(t *testing.T) {
 		}
 		if err := settings.Check(); (err == nil) != want {
 			t.Errorf("%s: %v", roles, err)
+		}
+	}
+}
+
+// TestWorkflowsAreCheckedAsTheyWillBeDeployed: what a start would refuse, a check does.
+func TestWorkflowsAreCheckedAsTheyWillBeDeployed(t *testing.T) {
+	const step = "[[workflow.step]]\nfunction = \"entities\"\n"
+	for text, want := range map[string]string{
+		"[[workflow]]\nname = \"m\"\n" + step:                                  "",
+		"[[workflow]]\nname = \"m\"\n" + step + "when = { topic = [\"a\"] }\n": "topic",
+		"[[workflow]]\nname = \"m\"\nhard = true\nrate = 900000.0\n" + step:    "900000/s x",
+		"[[workflow]]\nname = \"m\"\ndeadline = \"10us\"\nrate = 1.0\n" + step: "critical_path",
+	} {
+		path := filepath.Join(t.TempDir(), "flows.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, roles := range []string{"annotate", "gateway,owner,annotate"} {
+			settings, err := Load(config.Sources{Set: []string{"region.roles=" + roles, "annotate.workflows=" + path, "store.kind=memory", "auth.key=" + NewKey(), "owner.workers=2"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := settings.CheckWith(actions.NewRegistry()); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s\n%s: got %v, want %s", roles, text, err, want)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -111,8 +112,26 @@ func noFunction(name string, known []string) error {
 // functions.
 func (s *Settings) CheckWith(registry *actions.Registry) error {
 	err := s.Check()
+	var contracts error
 	if s.has(directory.RoleOwner) {
-		err = errors.Join(err, s.contract(registry))
+		contracts = s.contract(registry)
+		err = errors.Join(err, contracts)
+	}
+	if s.has(directory.RoleAnnotate) && contracts == nil && s.Annotate.Check() == nil {
+		err = errors.Join(err, s.admitAnnotate(registry))
 	}
 	return err
+}
+
+// admitAnnotate says what is wrong with the workflows of annotation, and which of them
+// this machine cannot hold beside the functions of an owner, with the arithmetic.
+func (s *Settings) admitAnnotate(registry *actions.Registry) error {
+	trial := invoke.New(s.scheduler())
+	defer func() { _ = trial.Close(context.Background()) }() // it has run nothing
+	if s.has(directory.RoleOwner) {
+		if err := registry.AdmitOn(trial); err != nil {
+			return err
+		}
+	}
+	return s.Annotate.Admit(trial)
 }

@@ -141,7 +141,10 @@ func TestSpecsThatMakeNoSense(t *testing.T) {
 		"duration":       func(s *Spec) { s.Duration = 1 },
 		"sample rate":    func(s *Spec) { s.SampleRate = -1 },
 		"select":         func(s *Spec) { s.Select = 2 },
-		"batch":          func(s *Spec) { s.Batch = 65 },
+		"batch 65: want": func(s *Spec) { s.Batch = 65 },
+		"cores -1: want": func(s *Spec) { s.Cores = -1 },
+		"nice 50":        func(s *Spec) { s.Nice = 50 },
+		"swap-every":     func(s *Spec) { s.SwapEvery = -1 },
 		"give a network": func(s *Spec) { s.Net = "" },
 		"give either":    func(s *Spec) { s.Size = 16 },
 		"place":          func(s *Spec) { s.Place = "l4" },
@@ -265,6 +268,9 @@ func TestTheView(t *testing.T) {
 		if live != strings.Contains(got, "\x1b[") {
 			t.Errorf("live %v: %q", live, got)
 		}
+	}
+	if m, few := perSecond(4e7), perSecond(29.8612); m != "40 M/s" || few != "29.86 /s" {
+		t.Errorf("rates %q and %q", m, few)
 	}
 	if !slices.Equal([]rune(curve([]float64{0, 0.5, 1, 2, -1})), []rune("▁▄██▁")) {
 		t.Error(curve([]float64{0, 0.5, 1, 2, -1}))

@@ -121,8 +121,14 @@ func (s *Spec) check() error {
 		return fmt.Errorf("sample rate %g: want 0 to 1e6", s.SampleRate)
 	case !(s.Select >= 0 && s.Select <= 1):
 		return fmt.Errorf("select %g: want a share, 0 to 1", s.Select)
-	case s.Cores < 0 || s.Batch < 0 || s.Batch > stream.MostAtOnce || s.SwapEvery < 0:
-		return fmt.Errorf("cores %d, batch %d or swap-every %v is out of its range", s.Cores, s.Batch, s.SwapEvery)
+	case s.Cores < 0:
+		return fmt.Errorf("cores %d: want 1 or more, or 0 for all", s.Cores)
+	case s.Batch < 0 || s.Batch > stream.MostAtOnce:
+		return fmt.Errorf("batch %d: want 1 to %d, or 0 for the most", s.Batch, stream.MostAtOnce)
+	case s.Nice < -20 || s.Nice > 19:
+		return fmt.Errorf("nice %d: want -20 to 19", s.Nice)
+	case s.SwapEvery < 0:
+		return fmt.Errorf("swap-every %v: want 0 (never) or more", s.SwapEvery)
 	case s.Net == "" && (s.Operations <= 0 || s.Size <= 0):
 		return fmt.Errorf("give a network, or operations and size of one")
 	case s.Net != "" && (s.Operations != 0 || s.Size != 0):

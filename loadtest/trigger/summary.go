@@ -16,11 +16,11 @@ func Summarize(out io.Writer, r *Result) error {
 	}
 	offered := "as many as could be decided"
 	if r.OfferedPerS != nil {
-		offered = fmt.Sprintf("%.4g M/s offered", *r.OfferedPerS/1e6)
+		offered = perSecond(*r.OfferedPerS) + " offered"
 	}
 	say("%s: Op %d, S_t %d B, L_t %v, %s kernels, %d %s pollers, %d records each in %s",
 		r.Network, r.Op, r.SizeBytes, time.Duration(r.LimitNS), r.Instructions, r.Pollers, r.Poller, r.Records, r.Place)
-	say("%.4g M/s decided (%s), %.2f records a batch, pollers busy %.0f %%", r.RatePerS/1e6, offered, r.PerBatch, 100*r.BusyShare)
+	say("%s decided (%s), %.2f records a batch, pollers busy %.0f %%", perSecond(r.RatePerS), offered, r.PerBatch, 100*r.BusyShare)
 	if r.OfferedPerS != nil {
 		say("%-12s %9s %9s %9s %9s %9s %9s %9s", "within", "150 ns", "300 ns", "1 us", "3 us", "30 us", "p50 ns", "p99 ns")
 		row := func(name string, w Within, p50, p99 string) {

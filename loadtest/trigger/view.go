@@ -50,8 +50,8 @@ func line(p *Progress) string {
 	if p.Empty {
 		what = "empty_loop"
 	}
-	text := fmt.Sprintf("%-10s %5.1fs rate=%.4gM/s within_150ns=%s within_300ns=%s within_3us=%s p50=%dns p99=%dns lost=%d",
-		what, p.Elapsed, p.RatePerS/1e6, percent(p.Within.NS150), percent(p.Within.NS300), percent(p.Within.US3), p.P50NS, p.P99NS, p.Lost)
+	text := fmt.Sprintf("%-10s %5.1fs rate=%s within_150ns=%s within_300ns=%s within_3us=%s p50=%dns p99=%dns lost=%d",
+		what, p.Elapsed, strings.ReplaceAll(perSecond(p.RatePerS), " ", ""), percent(p.Within.NS150), percent(p.Within.NS300), percent(p.Within.US3), p.P50NS, p.P99NS, p.Lost)
 	if !p.Empty {
 		text += fmt.Sprintf(" selected=%d chain=%d samples=%d weights=%d", p.Selected, p.Chain, p.Samples, p.Version)
 	}
@@ -99,8 +99,16 @@ func bar(p *Progress) string {
 }
 
 func figures(p *Progress) string {
-	return fmt.Sprintf("%7.2f M/s   within 150 ns %7s   300 ns %7s   3 us %7s   p50 %d ns",
-		p.RatePerS/1e6, percent(p.Within.NS150), percent(p.Within.NS300), percent(p.Within.US3), p.P50NS)
+	return fmt.Sprintf("%11s   within 150 ns %7s   300 ns %7s   3 us %7s   p50 %d ns",
+		perSecond(p.RatePerS), percent(p.Within.NS150), percent(p.Within.NS300), percent(p.Within.US3), p.P50NS)
+}
+
+// perSecond writes a rate in millions, or plainly where that would say nothing.
+func perSecond(rate float64) string {
+	if rate < 1e4 {
+		return fmt.Sprintf("%.4g /s", rate)
+	}
+	return fmt.Sprintf("%.4g M/s", rate/1e6)
 }
 
 // curve draws shares from 0 to 1 with blocks of eight heights.

@@ -49,19 +49,39 @@ func (c *Config) Check() error {
 	return err
 }
 
+// Admit deploys the workflows on a scheduler and takes them away again: it says what New
+// would refuse them for.
+func (c *Config) Admit(scheduler *invoke.Scheduler) error {
+	definitions, err := c.definitions()
+	if err != nil {
+		return err
+	}
+	p, err := pipeline.New(scheduler, pipeline.Options{SplitAbove: c.SplitAbove})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return inSetting(p.Deploy(definitions...))
+}
+
+// inSetting names the setting that an error of a workflow comes from.
+func inSetting(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("annotate.workflows: %w", err)
+}
+
 func (c *Config) definitions() ([]pipeline.Definition, error) {
 	if c.Workflows == "" {
 		return pipeline.Defaults(), nil
 	}
 	file, err := os.ReadFile(c.Workflows)
 	if err != nil {
-		return nil, fmt.Errorf("annotate.workflows: %w", err)
+		return nil, inSetting(err)
 	}
 	definitions, err := pipeline.ParseDefinitions(c.Workflows, file)
-	if err != nil {
-		return nil, fmt.Errorf("annotate.workflows: %w", err)
-	}
-	return definitions, nil
+	return definitions, inSetting(err)
 }
 
 // Identity is who sends documents, as a token says.

@@ -33,7 +33,7 @@ type describedStep struct {
 func (s *Service) listWorkflows(w http.ResponseWriter, q *http.Request) {
 	_, p := s.bearer(q.Header)
 	if p == nil {
-		_, p = parameters(q)
+		_, p = parameters(q, nil)
 	}
 	if p != nil {
 		writeProblem(w, "", "", p)
@@ -81,7 +81,7 @@ func (s *Service) entity(w http.ResponseWriter, q *http.Request) {
 		p = problem("forbidden", "the token lacks the scope "+SubscribeScope)
 	}
 	if p == nil {
-		_, p = parameters(q)
+		_, p = parameters(q, nil)
 	}
 	id, err := strconv.ParseUint(q.PathValue("id"), 16, 64)
 	if p == nil && err != nil {

@@ -67,8 +67,8 @@ func mediaType(header http.Header) (string, *Problem) {
 }
 
 // parameters reads the query. One that is not among known is refused by name, as the
-// field of a document is.
-func parameters(q *http.Request, known ...string) (url.Values, *Problem) {
+// field of a document is, with what is known of elsewhere or else with what is known here.
+func parameters(q *http.Request, elsewhere map[string]string, known ...string) (url.Values, *Problem) {
 	if q.URL.RawQuery == "" {
 		return url.Values{}, nil
 	}
@@ -80,17 +80,30 @@ func parameters(q *http.Request, known ...string) (url.Values, *Problem) {
 		if slices.Contains(known, name) {
 			continue
 		}
-		message := fmt.Sprintf("unknown query parameter %q", name)
-		if slices.Contains(documentParameters, name) {
-			message += ": in JSON it is a field of the document"
+		hint := elsewhere[name]
+		switch {
+		case hint != "":
+		case len(known) == 0:
+			hint = "there are none here"
+		default:
+			hint = "want " + strings.Join(known, ", ")
 		}
-		return nil, problem("invalid", message)
+		return nil, problem("invalid", fmt.Sprintf("unknown query parameter %q: %s", name, hint))
 	}
 	return query, nil
 }
 
 // documentParameters are those of a document that is the body itself.
 var documentParameters = []string{"include", "id", "workflow", "source", "store"}
+
+// What to say of parameters that belong elsewhere, with JSON and with a document that is
+// the body itself.
+var (
+	fieldsOfJSON = map[string]string{"id": aField, "workflow": aField, "source": aField, "store": aField, "format": aField, "text": aField}
+	fieldsOfText = map[string]string{"format": "Content-Type says it, text/plain or text/html", "text": "the document is the body"}
+)
+
+const aField = "in JSON it is a field of the document"
 
 func included(query url.Values) (in include, p *Problem) {
 	for _, word := range strings.FieldsFunc(query.Get("include"), func(r rune) bool { return r == ',' }) {
@@ -111,11 +124,11 @@ func asked(q *http.Request) (kind string, query url.Values, in include, p *Probl
 	if kind, p = mediaType(q.Header); p != nil {
 		return
 	}
-	known := documentParameters
+	known, elsewhere := documentParameters, fieldsOfText
 	if kind == "application/json" || kind == "application/x-ndjson" {
-		known = known[:1]
+		known, elsewhere = known[:1], fieldsOfJSON
 	}
-	if query, p = parameters(q, known...); p != nil {
+	if query, p = parameters(q, elsewhere, known...); p != nil {
 		return
 	}
 	if stored := query.Get("store"); stored != "" && stored != "true" && stored != "false" {

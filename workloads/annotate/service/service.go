@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,7 +71,7 @@ func New(c Config, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	if err := s.pipeline.Deploy(definitions...); err != nil {
-		return nil, fmt.Errorf("annotate: %w", err)
+		return nil, inSetting(err)
 	}
 	s.metrics = newMetrics(s)
 	for _, w := range s.pipeline.Workflows() {
@@ -192,7 +193,7 @@ func (r *request) choose(name string) *Problem {
 		name = "default"
 	}
 	if r.flow = s.flows[name]; r.flow == nil {
-		return problem("invalid", fmt.Sprintf("there is no workflow %q", name))
+		return problem("invalid", s.noWorkflow(name))
 	}
 	if r.store && (s.config.Keep == 0 || s.deps.Store == nil) {
 		return problem("invalid", "store: this server keeps no annotations")
@@ -201,6 +202,15 @@ func (r *request) choose(name string) *Problem {
 		return tooManyBytes(s.config.MaxDocument)
 	}
 	return nil
+}
+
+// noWorkflow says that there is no workflow of that name, and which ones there are.
+func (s *Service) noWorkflow(name string) string {
+	var names []string
+	for _, f := range s.order[:min(len(s.order), 16)] {
+		names = append(names, f.Name)
+	}
+	return fmt.Sprintf("there is no workflow %q: want one of %s", name, strings.Join(names, ", "))
 }
 
 func tooManyBytes(most int) *Problem {

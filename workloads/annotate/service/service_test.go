@@ -322,6 +322,22 @@ func TestUnknownParametersAreNamed(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.StatusCode, b)
 		}
 	}
+	for _, c := range []struct{ query, kind, body, want string }{
+		{"?format=html", "text/plain", "a", "Content-Type"},
+		{"?flow=x", "text/plain", "a", "workflow, source, store"},
+		{"?format=html", "application/json", `{"text":"a"}`, "field of the document"},
+		{"?workflow=none", "text/plain", "a", "want one of " + s.order[0].Name},
+	} {
+		r, err := http.Post(s.url+"/v1/annotate"+c.query, c.kind, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != http.StatusBadRequest || !strings.Contains(string(b), c.want) {
+			t.Errorf("%+v: %d %s", c, r.StatusCode, b)
+		}
+	}
 }
 
 // A client that sends all before it reads sees why its body was refused.

@@ -186,13 +186,13 @@ func (s *Service) subscribe(w http.ResponseWriter, q *http.Request) {
 	if p == nil && s.deps.Verify != nil && !who.has(SubscribeScope) {
 		p = problem("forbidden", "the token lacks the scope "+SubscribeScope)
 	}
-	query, wrong := parameters(q, "workflow", "source")
+	query, wrong := parameters(q, nil, "workflow", "source")
 	if p == nil {
 		p = wrong
 	}
 	sub := &subscriber{workflow: query.Get("workflow"), source: query.Get("source"), events: strings.Contains(q.Header.Get("Accept"), "text/event-stream")}
 	if p == nil && sub.workflow != "" && s.flows[sub.workflow] == nil {
-		p = problem("invalid", fmt.Sprintf("there is no workflow %q", sub.workflow))
+		p = problem("invalid", s.noWorkflow(sub.workflow))
 	}
 	if p == nil {
 		p = s.subscribers.add(sub)

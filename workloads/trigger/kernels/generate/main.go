@@ -1,6 +1,6 @@
 // Command generate writes the trigger's kernels in Go assembly: the same network
 // arithmetic, unrolled, for AVX2 and for AVX-512 VNNI. Run it by `go generate` in
-// package kernels. How weights are laid out for it is in that package's pack.go.
+// package kernels. How weights are laid out for it is in that package's pack_amd64.go.
 package main
 
 import (
