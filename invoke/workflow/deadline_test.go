@@ -101,6 +101,50 @@ func TestOptionalStepsGoFirst(t *testing.T) {
 	})
 }
 
+// A ShedMargin above Margin sheds earlier but refuses no earlier: a burst that fits in
+// whole sheds nothing with the margin of old, and the optional steps of what waits longest
+// with a wider one.
+func TestSheddingBeginsBeforeRefusing(t *testing.T) {
+	shed := func(t *testing.T, options workflow.Options) (c *crowd) {
+		synctest.Test(t, func(t *testing.T) {
+			s := invoke.New(invoke.Config{Workers: 2, ShortWorkers: -1})
+			e := workflow.New[page](s, options)
+			if err := e.Register(takes("required", 300*time.Microsecond), takes("summary", 100*time.Microsecond)); err != nil {
+				t.Fatal(err)
+			}
+			w, err := e.Deploy(graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Queue: 10000, Steps: []step{
+				{Function: "summary", Shed: 1}, {Function: "required"},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c = &crowd{shed: map[string]int{}, done: make(chan *run, 10000)}
+			for range 400 { // 400 x 0.4 ms on two workers: 80 ms, more than half of the deadline
+				if err := w.Submit(&run{Document: &page{}, Size: 1, Done: func(r *run) { c.done <- r }}); err != nil {
+					c.refused++
+					continue
+				}
+				c.taken++
+			}
+			c.gather(w)
+			if err := s.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		return c
+	}
+	late := shed(t, workflow.Options{Margin: 0.1})
+	early := shed(t, workflow.Options{Margin: 0.1, ShedMargin: 0.5})
+	for _, c := range []*crowd{late, early} {
+		if c.refused+c.late > 0 || c.complete != 400 {
+			t.Errorf("%d refused, %d late, %d complete", c.refused, c.late, c.complete)
+		}
+	}
+	if late.shed["summary"] != 0 || early.shed["summary"] == 0 || early.shed["summary"] == 400 {
+		t.Errorf("shed: %v with one margin for both, %v with a wider one for shedding", late.shed, early.shed)
+	}
+}
+
 // Without need nothing is shed.
 func TestNothingIsShedWithoutNeed(t *testing.T) {
 	inBubble(t, func(t *rapid.T, c *crowd, e *workflow.Engine[page]) {
