@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/starling-vr/starling/loadtest/report"
 	"github.com/starling-vr/starling/loadtest/scenario"
@@ -63,6 +64,8 @@ type crowdOptions struct {
 	json    string
 	report  string
 	plain   bool
+
+	flags *pflag.FlagSet
 }
 
 // missedTooMuch is the exit status when --max-miss is not met.
@@ -137,6 +140,7 @@ Exit status 3 when more was missed than --max-miss allows.`,
 // commonFlags are those of all commands that drive a crowd.
 func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	o.flags = flags
 	flags.StringVar(&o.scenario, "scenario", "street", "`NAME` of a scenario ("+strings.Join(scenario.Names(), ", ")+"), or a TOML file")
 	flags.IntVar(&o.participants, "participants", 0, "participants present at once (default: the scenario's)")
 	flags.Float64Var(&o.rate, "rate", 0, "lambda: actions per second of each, on average (default: the scenario's)")
@@ -179,11 +183,16 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	if s.Scenario, err = scenario.Load(o.scenario); err != nil {
 		return s, err
 	}
+	if err := errors.Join(o.misplaced(), report.Writable(o.json, o.report)); err != nil {
+		return s, err
+	}
 	switch {
 	case o.duration <= 0:
 		return s, fmt.Errorf("--duration %v: want a time above 0", o.duration)
 	case o.self == (len(o.targets) > 0):
 		return s, errors.New("give --self, or --target")
+	case o.density != 1 && len(s.Scenario.Clusters) == 0:
+		return s, errors.New("--density is for scenarios with clusters: this one has groups or matches, whose size is in its file")
 	case o.beside && (!o.self || o.server == report.Yardstick):
 		return s, errors.New("--yardstick compares with a server of one's own: it is for --self, and not with --server yardstick")
 	case o.self && o.server == report.Yardstick && len(o.set) > 0:
@@ -197,12 +206,27 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	case o.self:
 		s.Self = &target.Options{Store: o.store, Durability: o.durability, Masters: o.masters, Owners: o.owners, Set: o.set}
 		return s, nil
-	case len(o.set) > 0:
-		return s, errors.New("--set is for --self")
 	}
 	s.Targets, s.Metrics = o.targets, o.metrics
 	s.Tokens, err = o.tokens()
 	return s, err
+}
+
+// misplaced names a flag that says something of a server of the other kind.
+func (o *crowdOptions) misplaced() error {
+	if o.self == (len(o.targets) > 0) {
+		return nil // which it is is not known
+	}
+	kind, others := "--target", []string{"token-key", "token-file", "server-metrics"}
+	if !o.self {
+		kind, others = "--self", []string{"store", "durability", "owners", "redis-masters", "set"}
+	}
+	for _, name := range others {
+		if flag := o.flags.Lookup(name); flag != nil && flag.Changed {
+			return fmt.Errorf("--%s is for %s", name, kind)
+		}
+	}
+	return nil
 }
 
 // yardstick gives the options of one.
@@ -344,16 +368,23 @@ func summarize(out io.Writer, r *report.Run) error {
 	if r.Server != nil {
 		server = fmt.Sprintf("server %.2f CPU s, %.0f us/action, %.2f us/delivery, %.0f MiB", r.Server.CPUS, r.Server.CPUUSPerAction, r.Server.CPUUSPerDelivery, float64(r.Server.RSSBytes)/(1<<20))
 	}
-	_, err := fmt.Fprintf(out, `%s, %d participants, seed %d, %s
+	about := fmt.Sprintf("%s, %d participants, seed %d", r.Scenario, r.Participants, r.Seed)
+	if behind := r.Behind(); behind != "" {
+		about += ", " + behind
+	}
+	latency := "latency not known: nothing arrived"
+	if l := r.LatencyMS; r.DeliveriesReceived > 0 {
+		latency = fmt.Sprintf("latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms", l.P50, l.P90, l.P99, l.P999, l.Max)
+	}
+	_, err := fmt.Fprintf(out, `%s
 offered %.0f/s, achieved %.0f/s, goodput %.0f/s, refused %d, unanswered %d
 deliveries %d of %d expected, %d conflated; missed %.3f %% at %g ms, %.3f %% at 30 ms; actions missed %.2f %%
-latency p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms
+%s
 %s; generator %.2f CPU s, lag p99 %.2f ms
-`, r.Scenario, r.Participants, r.Seed, r.Behind(),
+`, about,
 		r.OfferedPerS, r.AchievedPerS, r.GoodputPerS, r.Refused, r.Unanswered,
 		r.DeliveriesReceived, r.DeliveriesExpected, r.DeliveriesConflated, 100*r.MissRate, r.DeadlineMS, 100*r.MissRate30MS, 100*r.ActionMissRate,
-		r.LatencyMS.P50, r.LatencyMS.P90, r.LatencyMS.P99, r.LatencyMS.P999, r.LatencyMS.Max,
-		server, r.Generator.CPUS, r.Generator.LagP99MS)
+		latency, server, r.Generator.CPUS, r.Generator.LagP99MS)
 	for _, code := range r.RefusalCodes() {
 		fmt.Fprintf(out, "refused %s: %d\n", code, r.RefusalsByCode[code])
 	}
