@@ -138,6 +138,10 @@ func (g *Gateway) Ready() (ok bool, why string) {
 	return g.bus.Healthy()
 }
 
+// Told says that an owner in this process has told all that one round of its
+// store committed: what waits for more of it need not.
+func (g *Gateway) Told() { g.hubs.Told() }
+
 func (g *Gateway) readCell(shard world.ShardID, cell world.Cell, request uint64) {
 	g.router.ReadCell(g.edge, &clusterv1.ReadCell{Request: request, Shard: world.ShardMessage(shard), Cell: uint64(cell)})
 }

@@ -170,5 +170,15 @@ func (s *Hubs) byRequest(request uint64) *Hub {
 	return s.hubs[index]
 }
 
+// Told says that the messages of a moment have all come, as a store's round brings
+// them: a hub that waits for more of them turns now.
+func (s *Hubs) Told() {
+	for _, h := range s.hubs {
+		if h.slack.cutShort() {
+			h.wakeNow()
+		}
+	}
+}
+
 // IsRequest says whether a hub numbered the request.
 func (s *Hubs) IsRequest(request uint64) bool { return s.byRequest(request) != nil }

@@ -31,6 +31,15 @@ func (s *slack) putOff() bool {
 	return true
 }
 
+// cutShort says whether a wake-up was put off that is now to come at once.
+func (s *slack) cutShort() bool {
+	if !s.pending.Load() {
+		return false
+	}
+	s.timer.Stop()
+	return true
+}
+
 // allow decides by how long flushes wait now.
 func (s *slack) allow(wait time.Duration) { s.allowed.Store(wait >= leisure) }
 
@@ -47,7 +56,7 @@ type rhythm struct {
 }
 
 // longestRound is the longest interval that counts as one.
-const longestRound = 6 * time.Millisecond
+const longestRound = 8 * time.Millisecond
 
 // turn notes a turn of the hub, and whether it brought messages. It says how far
 // ahead to flush in it.

@@ -205,6 +205,9 @@ func (s *Server) startGateway(inside context.Context, parts *regions.Parts) erro
 	if err != nil {
 		return err
 	}
+	if rounds, ok := s.stores.log.(interface{ AfterRound(func()) }); ok && s.redisBus == nil {
+		rounds.AfterRound(s.gateway.Told)
+	}
 	parts.Edge, parts.Connections = s.gateway.Edge(), s.gateway.Connections
 	s.node.Router().Listen(s.gateway.RoutesChanged)
 	return nil

@@ -235,6 +235,9 @@ func (n *lane) end(flight []*world.Append, results []error) {
 		flight[i] = nil
 	}
 	clear(results)
+	if told := n.log.told.Load(); told != nil {
+		(*told)()
+	}
 	n.mu.Lock()
 	n.spare, n.flight = flight[:0], nil
 	n.advance()

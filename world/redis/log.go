@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-vr/starling/internal/redisnodes"
@@ -31,7 +32,7 @@ type Config struct {
 	// Interval is the least time from one round trip of submitted appends to the
 	// next of a node while they keep coming; the first after a pause is sent at
 	// once. What comes together shares the round trip, and at disk the sync.
-	// Default 2 ms. Negative means none.
+	// Default 4 ms. Negative means none.
 	Interval time.Duration
 	// Prefix stands before all keys. Default "starling".
 	Prefix string
@@ -40,7 +41,7 @@ type Config struct {
 }
 
 // DefaultInterval is the default of Config.Interval.
-const DefaultInterval = 2 * time.Millisecond
+const DefaultInterval = 4 * time.Millisecond
 
 func (c *Config) setDefaults() {
 	if c.Durability == "" {
@@ -68,6 +69,7 @@ type Log struct {
 	config Config
 	nodes  *redisnodes.Nodes
 	lanes  sync.Map // address of a node to *lane
+	told   atomic.Pointer[func()]
 
 	mu      sync.RWMutex
 	closed  bool
@@ -107,6 +109,10 @@ func (l *Log) prepare(ctx context.Context) error {
 	}
 	return nil
 }
+
+// AfterRound has f called each time the outcomes of all appends of a round trip
+// were told. It runs where world.Append.Done does, and must not block either.
+func (l *Log) AfterRound(f func()) { l.told.Store(&f) }
 
 // Durability is what "committed" means here.
 func (l *Log) Durability() world.Durability { return l.config.Durability }

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +69,49 @@ func TestSubmittedAppendsLoadFunctionsAgain(t *testing.T) {
 	}
 	if _, err := log.Append(redistest.Context(t), shard, tail, []byte("after the flush")); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// After each round trip it is said once that all of its outcomes were told.
+func TestRoundsSayThatAllIsTold(t *testing.T) {
+	t.Parallel()
+	const shards = 20
+	log := open(t, config(world.DurabilityMemory, memoryServer.Get(t).Address()))
+	var told, ended atomic.Int64
+	rounds := make(chan int64, 10*shards)
+	log.AfterRound(func() {
+		if n := ended.Load(); n > told.Swap(n) {
+			rounds <- n
+		} else {
+			t.Errorf("a round without outcomes, after %d", n)
+		}
+	})
+	appends := make([]world.Append, shards)
+	for i := range appends {
+		a := &appends[i]
+		a.Shard = world.ShardID{Place: world.PlaceID(i + 1)}
+		tail, err := log.Claim(redistest.Context(t), a.Shard, "me", 7, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Expect, a.Batch = tail, []byte("something")
+		a.Done = func(a *world.Append) {
+			if a.Err != nil {
+				t.Error(a.Err)
+			}
+			ended.Add(1)
+		}
+	}
+	for i := range appends {
+		log.Submit(&appends[i])
+	}
+	ctx := redistest.Context(t)
+	for n := int64(0); n < shards; {
+		select {
+		case n = <-rounds:
+		case <-ctx.Done():
+			t.Fatalf("told of %d of %d", n, shards)
+		}
 	}
 }
 
