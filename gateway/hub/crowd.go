@@ -107,8 +107,8 @@ func (w *crowd) lay(g grid) {
 // as most see it, about as many as are to be near.
 func (w *crowd) refit(now time.Time) bool {
 	w.fittedAt = now
-	if len(w.residents) <= w.hub.hubs.config.Near {
-		return false // all are near
+	if len(w.residents) <= w.hub.hubs.config.Near { // all are near
+		return w.relay(max(w.grid.size, fewTile))
 	}
 	others := 0
 	for _, t := range w.tiles {
@@ -119,7 +119,11 @@ func (w *crowd) refit(now time.Time) bool {
 	if mean > wanted/unfit && mean < wanted*unfit {
 		return false
 	}
-	size := fit(w.grid.size, mean, wanted)
+	return w.relay(fit(w.grid.size, mean, wanted))
+}
+
+// relay lays the residents on tiles of another size, and says whether it is one.
+func (w *crowd) relay(size float64) bool {
 	if size == w.grid.size {
 		return false
 	}

@@ -12,13 +12,14 @@ type disc struct {
 // quarters are the parts into which the edge of a tile is divided.
 const quarters = 4
 
-// maxRadius of what is near, in tiles.
-const maxRadius = 9
+// maxRadius of what is near, in tiles: where a crowd thins out, the nearest are
+// several times as far as in its midst.
+const maxRadius = 14
 
-// tilesOfNear is the number of tiles that those wanted near are to fill: with 64
+// tilesOfNear is the number of tiles that those wanted near are to fill: with 48
 // tiles for all of them, the tiles that the circle around the nearest touches hold
 // about a third more than these, and all but one in a thousand of them.
-const tilesOfNear = 64
+const tilesOfNear = 48
 
 var nothingNear = disc{radius: -1}
 

@@ -127,6 +127,7 @@ const (
 	smallestTile = 1
 	largestTile  = 512
 	firstTile    = 8
+	fewTile      = 16 // at least, where there are so few that all are near
 )
 
 // fit gives the size of tiles in which an entity has about so many others in its
