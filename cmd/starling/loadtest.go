@@ -9,6 +9,6 @@ func loadtestCommand() *cobra.Command {
 		Use:   "loadtest",
 		Short: "Find out what a Starling carries: synthetic crowds, open loop",
 	}
-	cmd.AddCommand(crowdCommand(), sweepCommand(), compareCommand(), scenariosCommand(), planCommand(), calibrateCommand(), yardstickCommand(), triggerCommand(), triggerProcessCommand(), annotateLoadCommand(), table1Command(), mixCommand())
+	cmd.AddCommand(crowdCommand(), sweepCommand(), compareCommand(), scenariosCommand(), planCommand(), calibrateCommand(), yardstickCommand(), triggerCommand(), triggerProcessCommand(), annotateLoadCommand(), table1Command(), mixCommand(), drawCommand())
 	return cmd
 }

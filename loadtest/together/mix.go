@@ -104,12 +104,13 @@ const (
 // rights. Measured in docs/decisions/isolation.md.
 var (
 	actionsFirst  = priority.Priority{Slice: priority.LeastSlice}
+	pollerBetween = priority.Priority{Nice: pollerNice}
 	documentsLast = priority.Priority{Nice: 19, Background: true}
 )
 
-// pollerBetween is the niceness of the trigger's poller, which hardly ever sleeps and
-// would take its share of a core from the actions for good.
-const pollerBetween = 10
+// pollerNice is of the trigger's poller, which hardly ever sleeps and would take its
+// share of a core from the actions for good.
+const pollerNice = 10
 
 // RunMix finds what is left over beside the contracts, offers twice that, and runs the
 // mix with contracts and without.
@@ -168,7 +169,7 @@ func once(ctx context.Context, r *Runner, o MixOptions, documents float64, contr
 		"--duration", o.Duration.String(), "--set", "annotate.workflows=" + workflows}
 	nice := 0
 	if contracts {
-		nice = pollerBetween
+		nice = pollerNice
 	} else {
 		crowd = append(crowd, "--set", "gateway.refuse_overload=false")
 	}
@@ -178,7 +179,7 @@ func once(ctx context.Context, r *Runner, o MixOptions, documents float64, contr
 		"--duration", ((mixWarmup + o.Duration + startAndEnd) * 2 / 3).String()}
 	start("actions", actionsFirst, crowd, &actions)
 	start("annotation", documentsLast, annotations, &texts)
-	start("trigger", priority.Priority{}, triggered, &records)
+	start("trigger", pollerBetween, triggered, &records)
 	all.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return Share{}, report.Machine{}, err

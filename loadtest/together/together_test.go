@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -131,6 +132,7 @@ func TestTable1(t *testing.T) {
 		}
 	}
 	checkJSON(t, table)
+	checkPictures(t, table, "table1.svg", "table1-actions.svg", "table1-annotation.svg")
 }
 
 func TestMix(t *testing.T) {
@@ -173,6 +175,44 @@ func TestMix(t *testing.T) {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 	checkJSON(t, mix)
+	checkPictures(t, mix, "mix-in-time.svg", "mix-goodput.svg")
+}
+
+// checkPictures draws a result as it was written and reads the pictures back.
+func checkPictures(t *testing.T, result any, want ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "result.json")
+	if err := together.WriteFile(path, nil, result); err != nil {
+		t.Fatal(err)
+	}
+	files, err := together.Draw(path, dir)
+	if err != nil || len(files) != len(want) {
+		t.Fatalf("%v: %v", files, err)
+	}
+	for _, name := range want {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := xml.Unmarshal(text, new(struct {
+			XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
+		})); err != nil || bytes.Contains(text, []byte("NaN")) {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
+}
+
+func TestNothingToDraw(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "result.json")
+	for _, text := range []string{"", `{"format":"else"}`, `{"format":"starling-loadtest-mix","version":99}`, `{"format":"starling-loadtest-mix","version":1,"left_per_s":"x"}`} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if files, err := together.Draw(path, t.TempDir()); err == nil {
+			t.Errorf("%q: drew %v", text, files)
+		}
+	}
 }
 
 func checkJSON(t *testing.T, result any) {
