@@ -120,3 +120,30 @@ func FuzzPush(f *testing.F) {
 		}
 	})
 }
+
+// Batches of length zero hand nothing over and take no room; an empty record is malformed,
+// and the ring goes on.
+func TestBatchesOfLengthZero(t *testing.T) {
+	ring := NewRing(newArena(t, 8, 16), NewClock(func() uint64 { return 7 }, testFrequency, 0, 1))
+	for _, most := range []int{0, -1} {
+		if memory, n := ring.Reserve(most); n != 0 || len(memory) != 0 {
+			t.Errorf("Reserve(%d): %d records, %d bytes", most, n, len(memory))
+		}
+		ring.Publish(0, 0)
+	}
+	var malformed *RecordError
+	if err := ring.Push(nil); !errors.As(err, &malformed) {
+		t.Errorf("an empty record: %v", err)
+	}
+	if n := ring.head.Load(); n != 0 {
+		t.Errorf("%d records were handed over", n)
+	}
+	for range 8 {
+		if err := ring.Push(make([]byte, 16)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ring.Push(make([]byte, 16)); err != ErrFull {
+		t.Errorf("the ninth of eight: %v", err)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/starling-vr/starling/loadtest/report/plot"
 )
@@ -71,20 +73,35 @@ func (t *Table) plots(into map[string]*plot.Plot) {
 	reached := plot.Series{Kind: plot.Bars, Class: 1}
 	p := &plot.Plot{
 		Title: "Table 1: reached of what is required", Text: "Invocations per second within the required latency, as share of the required rate, by workload.",
-		Y:     plot.Axis{Label: "of the required rate, %", FromZero: true, Top: 110},
+		Y:     plot.Axis{Label: "of the required rate, %", FromZero: true, Top: 100},
 		Marks: []plot.Mark{{At: 100, Name: "required"}},
 	}
 	for i := range t.Rows {
 		r := &t.Rows[i]
 		p.X.Names = append(p.X.Names, r.Workload)
-		label := fmt.Sprintf("%s of %s, %.4g %% in time", perSecond(r.ReachedPerS), perSecond(r.RequiredPerS), 100*r.Within)
-		reached.Points = append(reached.Points, bar(i, 100*r.ReachedPerS/max(r.RequiredPerS, 1), label, ""))
+		label := fmt.Sprintf("%s of %s", perSecond(r.ReachedPerS), perSecond(r.RequiredPerS))
+		foot := fmt.Sprintf("%.4g %% in time", 100*r.Within)
+		reached.Points = append(reached.Points, bar(i, 100*r.ReachedPerS/max(r.RequiredPerS, 1), label, foot))
 		if len(r.Sweep) > 0 {
 			into["table1-"+r.Workload] = r.plot()
 		}
 	}
 	p.Data = []plot.Series{reached}
 	into["table1"] = p
+}
+
+// numbers are those in a point's label: the words stand below the axis.
+var numbers = regexp.MustCompile(`[0-9]+`)
+
+// runsByLabel puts the runs of one label, with different seeds, together.
+func runsByLabel(sweep []Point) (groups [][]Point) {
+	for i, p := range sweep {
+		if i == 0 || p.Label != sweep[i-1].Label {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], p)
+	}
+	return groups
 }
 
 // plot is a sweep: what missed its deadline, over what was swept.
@@ -94,9 +111,13 @@ func (r *Row) plot() *plot.Plot {
 		Title: r.Workload + ": late by " + r.ScalesWith, Text: "Share that missed its deadline, by " + r.ScalesWith + ".",
 		X: plot.Axis{Label: r.ScalesWith}, Y: plot.Axis{Label: "later than the deadline, %", FromZero: true, Top: 5},
 	}
-	for i, s := range r.Sweep {
-		p.X.Names = append(p.X.Names, s.Label)
-		missed.Points = append(missed.Points, bar(i, 100*s.Missed, fmt.Sprintf("%.2f %% of %s", 100*s.Missed, perSecond(s.OfferedPerS)), ""))
+	for i, same := range runsByLabel(r.Sweep) {
+		mean := 0.0
+		for _, s := range same {
+			mean += s.Missed / float64(len(same))
+		}
+		p.X.Names = append(p.X.Names, strings.Join(numbers.FindAllString(same[0].Label, -1), " and "))
+		missed.Points = append(missed.Points, bar(i, 100*mean, fmt.Sprintf("%.2f %%", 100*mean), ""))
 	}
 	p.Data = []plot.Series{missed}
 	return p
@@ -109,14 +130,15 @@ var mixNames = []string{"actions", "annotation", "trigger"}
 func (m *Mix) inTime() *plot.Plot {
 	p := &plot.Plot{
 		Title: "The three at once: in time", Text: "Share in time of what was taken on, with contracts and without; of the trigger as share of the empty loop's.",
-		X: plot.Axis{Names: mixNames}, Y: plot.Axis{Label: "in time, %", FromZero: true, Top: 120},
+		Y: plot.Axis{Label: "in time, %", FromZero: true, Top: 100},
+	}
+	for place, promised := range []float64{1 - mixMisses, 1 - mixLate, mixOfEmpty} {
+		p.X.Names = append(p.X.Names, fmt.Sprintf("%s: %.4g %% promised", mixNames[place], 100*promised))
 	}
 	for which, s := range []*Share{&m.With, &m.Without} {
 		one := plot.Series{Name: mixSeries[which], Kind: plot.Bars, Class: which + 1}
-		for place, v := range []struct {
-			share, contract float64
-		}{{1 - s.Actions.MissRate, 1 - mixMisses}, {1 - s.Annotation.LateFraction, 1 - mixLate}, {s.Trigger.OfEmpty, mixOfEmpty}} {
-			one.Points = append(one.Points, pair(place, which, 100*v.share, fmt.Sprintf("%.4g (%.4g)", 100*v.share, 100*v.contract)))
+		for place, v := range []float64{1 - s.Actions.MissRate, 1 - s.Annotation.LateFraction, s.Trigger.OfEmpty} {
+			one.Points = append(one.Points, pair(place, which, 100*v, fmt.Sprintf("%.1f", 100*v)))
 		}
 		p.Data = append(p.Data, one)
 	}
@@ -127,7 +149,7 @@ func (m *Mix) inTime() *plot.Plot {
 func (m *Mix) goodput() *plot.Plot {
 	p := &plot.Plot{
 		Title: "The three at once: goodput", Text: "What was done in time, as share of what was offered, with contracts and without.",
-		X: plot.Axis{Names: mixNames}, Y: plot.Axis{Label: "in time of what was offered, %", FromZero: true, Top: 110},
+		X: plot.Axis{Names: mixNames}, Y: plot.Axis{Label: "in time of what was offered, %", FromZero: true, Top: 100},
 	}
 	for which, s := range []*Share{&m.With, &m.Without} {
 		one := plot.Series{Name: mixSeries[which], Kind: plot.Bars, Class: which + 1}
