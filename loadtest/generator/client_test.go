@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/loadtest/generator/wire"
 )
 
@@ -52,5 +53,22 @@ func TestNamedPauses(t *testing.T) {
 		if ok != (want != "") || ok && got.String() != want {
 			t.Errorf("%q: %v %v", reason, got, ok)
 		}
+	}
+}
+
+// Connections that end for the same reason are counted as one reason.
+func TestReasonsWithoutTheirPauses(t *testing.T) {
+	expired := int(starlingv1.CloseCode_TOKEN_EXPIRED)
+	for reason, want := range map[string]string{
+		"reconnect in 1.04s: token expired": "closed with TOKEN_EXPIRED: token expired",
+		"reconnect in 0s":                   "closed with TOKEN_EXPIRED: ",
+		"token expired":                     "closed with TOKEN_EXPIRED: token expired",
+	} {
+		if got := withoutPause(&closedError{expired, reason}); got != want {
+			t.Errorf("%q: %q, want %q", reason, got, want)
+		}
+	}
+	if got := withoutPause(errHandshake); got != errHandshake.Error() {
+		t.Error(got)
 	}
 }

@@ -79,7 +79,7 @@ func (l *loop) established(c *client) error {
 func (l *loop) hello(c *client) error {
 	token, err := l.config.Token(int(c.index))
 	if err != nil {
-		return err
+		return &hopelessError{err}
 	}
 	hello := &starlingv1.Hello{Token: token, Client: "starling loadtest", Ring: uint32(c.entry.Ring), Resume: c.session, LastNumber: c.last}
 	hello.Place, hello.Start = c.place, c.entryPosition()
@@ -188,7 +188,8 @@ func (l *loop) failed(c *client, now int64, why error) {
 		return
 	}
 	pause, again := l.pauseAfter(c, why)
-	l.why[why.Error()]++
+	l.why[withoutPause(why)]++
+	l.lastWhy = why
 	if l.firstWhy == nil {
 		l.firstWhy = why
 	}
@@ -233,7 +234,10 @@ func (l *loop) disconnect(c *client) {
 func (l *loop) pauseAfter(c *client, why error) (pause time.Duration, again bool) {
 	var closed *closedError
 	var status *wire.StatusError
+	var hopeless *hopelessError
 	switch {
+	case errors.As(why, &hopeless):
+		return 0, false
 	case errors.As(why, &closed):
 		if closed.code >= 4500 && closed.code <= 4999 {
 			return 0, false
@@ -256,6 +260,25 @@ func (l *loop) pauseAfter(c *client, why error) (pause time.Duration, again bool
 	}
 	pause = min(time.Duration(float64(firstPause)*math.Pow(2, float64(min(c.failures, 10)))), longPause)
 	return pause - time.Duration(l.random.Float64()*float64(pause)/2), true
+}
+
+// hopelessError is the same however often one tries: it lies in the token.
+type hopelessError struct{ why error }
+
+func (e *hopelessError) Error() string { return e.why.Error() }
+func (e *hopelessError) Unwrap() error { return e.why }
+
+// withoutPause says why a connection ended without the time to wait, which
+// differs from connection to connection.
+func withoutPause(why error) string {
+	var closed *closedError
+	if errors.As(why, &closed) {
+		if _, ok := namedPause(closed.reason); ok {
+			_, rest, _ := strings.Cut(closed.reason, ":")
+			return (&closedError{closed.code, strings.TrimSpace(rest)}).Error()
+		}
+	}
+	return why.Error()
 }
 
 // namedPause reads "reconnect in 1.5s: draining".

@@ -53,6 +53,7 @@ type loop struct {
 	ready     int // sockets with news in the last turn
 	why       map[string]int
 	firstWhy  error
+	lastWhy   error
 
 	lag       *report.Histogram // of sends, microseconds
 	second    *report.Histogram // the same, in this second

@@ -276,8 +276,11 @@ func (l *loop) tell(phase report.Phase, elapsed, length time.Duration) {
 	if n := len(l.lagAt); n > 0 {
 		s.Second.LagP99MS = l.lagAt[n-1]
 	}
-	if phase == report.Measuring {
+	switch {
+	case phase == report.Measuring:
 		s.Warning, _ = l.limited()
+	case phase == report.Connecting && l.lastWhy != nil:
+		s.Warning = fmt.Sprintf("%d of %d are not in yet: %s", l.missing, l.wanted, withoutPause(l.lastWhy))
 	}
 	select {
 	case l.samples <- request{snapshot: &s}:
@@ -342,6 +345,7 @@ func judge(r *report.Run, l *loop) {
 	}
 	const disturbing = 0.05 // of the machine
 	if others := r.Machine.OthersCPUS; others != nil && *others > disturbing*float64(r.Machine.Cores)*r.DurationS {
-		r.Notes = append(r.Notes, fmt.Sprintf("other processes used %.1f of this machine's %d processors meanwhile: latencies and misses are theirs, too", *others/r.DurationS, r.Machine.Cores))
+		r.Notes = append(r.Notes, fmt.Sprintf("other processes used %.1f of this machine's %d processors meanwhile: latencies and misses are theirs, too",
+			min(*others/r.DurationS, float64(r.Machine.Cores)), r.Machine.Cores)) // a machine that stood still measured for longer
 	}
 }

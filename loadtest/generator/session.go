@@ -244,7 +244,11 @@ func (l *loop) outcome(c *client, r *wire.Result, now int64) {
 		c.thingIndex = l.ledger.addEntity(r.Entity, c.index)
 		l.settled(c, now)
 	case a.function == spawn:
-		l.failed(c, now, fmt.Errorf("a thing to grab could not be spawned: %v (the token needs the scope spawn:%s)", r.Code, thingKind))
+		why := fmt.Errorf("a thing to grab could not be spawned: %v (the token needs the scope spawn:%s)", r.Code, thingKind)
+		if r.Code == starlingv1.Code_FORBIDDEN {
+			why = &hopelessError{why}
+		}
+		l.failed(c, now, why)
 		return
 	}
 	if len(c.queue) > 0 {
