@@ -11,9 +11,9 @@ import (
 // What the costs are taken to be where the measurements leave it open,
 // microseconds: see docs/performance.md.
 var (
-	serverPrior    = []float64{20, 30, 5, 6, 0.5, 25} // action, commit, encoded frame, write, frame written, wake
-	storePrior     = []float64{60, 10, 1}             // round, append, action
-	generatorPrior = []float64{4, 4, 0.5, 0.5, 25}    // action, read, frame, delivery, wake
+	serverPrior    = []float64{20, 30, 5, 24, 4, 0.5, 40} // action, commit, encoded frame, call, write, frame written, wake
+	storePrior     = []float64{60, 10, 1}                 // round, append, action
+	generatorPrior = []float64{4, 4, 0.5, 0.5, 40}        // action, read, frame, delivery, wake
 )
 
 // ownerShare is the owner's part of what the server's process spends on an action
@@ -27,7 +27,7 @@ func fitCosts(c *plan.Costs, all []plan.FitRun) {
 	for i := range all {
 		x := &all[i]
 		each, m := 1/x.Actions, &x.Simulated
-		server = append(server, equation{[]float64{1, each * x.Commits, each * x.Encoded, each * x.Writes, each * x.Frames, each * m.Wakes}, x.ServerUS})
+		server = append(server, equation{[]float64{1, each * x.Commits, each * x.Encoded, each * x.Calls, each * x.Writes, each * x.Frames, each * m.Wakes}, x.ServerUS})
 		if x.StoreUS > 0 {
 			store = append(store, equation{[]float64{each * m.Rounds, each * x.Commits, 1}, x.StoreUS})
 		}
@@ -35,7 +35,7 @@ func fitCosts(c *plan.Costs, all []plan.FitRun) {
 	}
 	s := fit(server, serverPrior)
 	c.Gateway.ActionUS, c.Owner.ActionUS = (1-ownerShare)*s[0], ownerShare*s[0]
-	c.Owner.CommitUS, c.Gateway.EncodeUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS = s[1], s[2], s[3], s[4], s[5]
+	c.Owner.CommitUS, c.Gateway.EncodeUS, c.Gateway.CallUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS = s[1], s[2], s[3], s[4], s[5], s[6]
 	if len(store) > 0 {
 		r := fit(store, storePrior)
 		c.Storage.RoundUS, c.Storage.AppendUS, c.Storage.ActionUS = r[0], r[1], r[2]
@@ -63,14 +63,15 @@ func simulateAll(c *plan.Costs, all []plan.FitRun, seed uint64) error {
 	return nil
 }
 
-// fitAll fits times and costs by turns: each depends on the other a little.
+// fitAll fits costs and simulates by turns: how often cores rest, and how many
+// rounds there are, depends on the costs a little.
 func fitAll(c *plan.Costs, all []plan.FitRun, seed uint64) error {
 	for i := range all {
 		all[i].Simulated = plan.FitSimulated{} // of other costs
 	}
 	fitCosts(c, all)
 	for range 3 {
-		if err := fitTimes(c, all, seed); err != nil {
+		if err := fitReplica(c, all, seed); err != nil {
 			return err
 		}
 		if err := simulateAll(c, all, seed); err != nil {
@@ -81,44 +82,18 @@ func fitAll(c *plan.Costs, all []plan.FitRun, seed uint64) error {
 	return simulateAll(c, all, seed)
 }
 
-// fitTimes finds what takes time but no processor, by simulating the run that was
-// disturbed least until it has that run's figures: waiting for the disk by the
-// median and the 99th percentile of the times of commits, waking by the median
-// latency. A run's percentiles of commits are interpolated in buckets that double: the
-// tail comes out rather too long, which stands for what else stalls a machine.
-func fitTimes(c *plan.Costs, all []plan.FitRun, seed uint64) error {
-	run := calmest(all)
-	for range 2 {
-		if c.Durability != "memory" {
-			tail := math.Max(1, run.CommitP99MS/math.Max(run.CommitP50MS, 0.01))
-			err := bisect(20_000, func(sync float64) (bool, error) {
-				c.Storage.SyncUS, c.Storage.SyncP99US = sync, sync*tail
-				r, err := simulated(c, run, seed)
-				return err == nil && float64(r.Commit.Quantile(0.5)) < 1e3*run.CommitP50MS, err
-			})
-			if err != nil {
-				return err
-			}
-			median := c.Storage.SyncUS
-			err = bisect(20*median*tail, func(p99 float64) (bool, error) {
-				c.Storage.SyncP99US = math.Max(median, p99)
-				r, err := simulated(c, run, seed)
-				return err == nil && float64(r.Commit.Quantile(0.99)) < 1e3*run.CommitP99MS, err
-			})
-			if err != nil {
-				return err
-			}
-		}
-		err := bisect(1000, func(wake float64) (bool, error) {
-			c.WakeUS = wake
-			r, err := simulated(c, run, seed)
-			return err == nil && float64(r.Latency.Quantile(0.5)) < 1e3*run.P50MS, err
-		})
-		if err != nil {
-			return err
-		}
+// fitReplica finds how long a replica takes to confirm, by simulating the run that
+// was disturbed least until its commits take as long as they did.
+func fitReplica(c *plan.Costs, all []plan.FitRun, seed uint64) error {
+	if c.Durability != "replicated" {
+		return nil
 	}
-	return nil
+	run := calmest(all)
+	return bisect(20_000, func(replica float64) (bool, error) {
+		c.Storage.ReplicaUS = replica
+		r, err := simulated(c, run, seed)
+		return err == nil && r.Commit.Mean() < 1e3*run.CommitMS, err
+	})
 }
 
 // calmest is the run that was disturbed least, of those as good as any the one in

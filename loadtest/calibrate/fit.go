@@ -1,14 +1,9 @@
 package calibrate
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
-
-func sortBuckets(all []bucket) {
-	slices.SortFunc(all, func(a, b bucket) int { return cmp.Compare(a.most, b.most) })
-}
 
 // equation says that the sum of counts times unknown costs is what was measured.
 type equation struct {

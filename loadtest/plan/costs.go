@@ -38,6 +38,9 @@ type Costs struct {
 	// processor time.
 	WakeUS float64 `json:"wake_us"`
 
+	// Stalls are when a core that works stands still.
+	Stalls Stalls `json:"stalls"`
+
 	// SliceUS is how long a thread keeps a core for while others wait for one: the
 	// kernel's scheduler preempts it at a tick.
 	SliceUS float64 `json:"slice_us"`
@@ -73,9 +76,10 @@ type CheckPoint struct {
 type GatewayCosts struct {
 	ActionUS float64 `json:"action_us"` // reading an action from its socket, decoding, routing; its outcome
 	EncodeUS float64 `json:"encode_us"` // making a frame of what is new in a cell, once for all who watch it
-	WriteUS  float64 `json:"write_us"`  // a system call that writes to a socket
+	CallUS   float64 `json:"call_us"`   // a system call that writes, whatever to how many sockets
+	WriteUS  float64 `json:"write_us"`  // each socket written to
 	FrameUS  float64 `json:"frame_us"`  // each frame within it
-	WakeUS   float64 `json:"wake_us"`   // waking a thread that rests and letting it rest again, of gateways and owners
+	WakeUS   float64 `json:"wake_us"`   // letting a core rest and waking it again, by threads of gateways and owners
 
 	ConnectionBytes float64 `json:"connection_bytes"` // resident memory for an open session, its avatar and its owner's part
 }
@@ -95,8 +99,7 @@ type StoreCosts struct {
 	IntervalUS float64 `json:"interval_us"` // at least, from one round trip of an owner's appends to its next: store.redis.interval
 	AppendUS   float64 `json:"append_us"`   // a batch
 	ActionUS   float64 `json:"action_us"`   // each action within it
-	SyncUS     float64 `json:"sync_us"`     // waiting for the disk, median; the store does nothing else meanwhile
-	SyncP99US  float64 `json:"sync_p99_us"` // the same, 99th percentile
+	Sync       Spread  `json:"sync"`        // waiting for the disk; the store does nothing else meanwhile
 	ReplicaUS  float64 `json:"replica_us"`  // waiting for the replica's word
 	OwnProcess bool    `json:"own_process"` // it has a processor of its own in a region
 }
@@ -108,6 +111,27 @@ type GeneratorCosts struct {
 	FrameUS    float64 `json:"frame_us"`    // each frame within it
 	DeliveryUS float64 `json:"delivery_us"` // each update within them
 	WakeUS     float64 `json:"wake_us"`     // waking it
+}
+
+// Stalls are what takes cores away from threads that work: the hypervisor, the
+// kernel, other programs. A core that rests is not missed, and where one rests most
+// of that goes there: so it matters whether all others work, too.
+type Stalls struct {
+	Some Stall `json:"some"` // while half of the cores rest
+	All  Stall `json:"all"`  // while no core rests
+}
+
+// Stall is how often a core stands still, and for how long.
+type Stall struct {
+	PerS float64 `json:"per_s"` // for each second that it works
+	Time Spread  `json:"time"`
+}
+
+func (s *Stall) validate() error {
+	if !(s.PerS >= 0 && s.PerS*s.Time.Mean() < 1e6) {
+		return fmt.Errorf("costs: %v stalls a second: want none or more, that leave time to work", s.PerS)
+	}
+	return s.Time.validate()
 }
 
 // Fit says how well the costs explain what was measured.
@@ -130,6 +154,7 @@ type FitRun struct {
 	Commits    float64 `json:"commits"`
 	Encoded    float64 `json:"encoded"` // frames of cells
 	Writes     float64 `json:"writes"`
+	Calls      float64 `json:"calls"`      // system calls that wrote
 	Frames     float64 `json:"frames"`     // handed to sockets
 	Deliveries float64 `json:"deliveries"` // expected
 
@@ -141,9 +166,7 @@ type FitRun struct {
 	MissRate      float64 `json:"miss_rate"`
 	P50MS         float64 `json:"p50_ms"`
 	P99MS         float64 `json:"p99_ms"`
-	CommitMS      float64 `json:"commit_ms"` // mean
-	CommitP50MS   float64 `json:"commit_p50_ms"`
-	CommitP99MS   float64 `json:"commit_p99_ms"`
+	CommitMS      float64 `json:"commit_ms"`        // mean
 	RunBytes      float64 `json:"run_bytes"`        // allocated for each action
 	ResidentBytes float64 `json:"resident_bytes"`   // of the server's process, at the end
 	OthersCPUPerS float64 `json:"others_cpu_per_s"` // processor seconds per second of what else ran on the machine
@@ -158,8 +181,10 @@ type FitSimulated struct {
 	Commits        float64 `json:"commits"`
 	Encoded        float64 `json:"encoded"`
 	Writes         float64 `json:"writes"`
-	Wakes          float64 `json:"wakes"`  // of resting threads of the server
-	Rounds         float64 `json:"rounds"` // of the store
+	Calls          float64 `json:"calls"`
+	CommitMS       float64 `json:"commit_ms"` // mean
+	Wakes          float64 `json:"wakes"`     // of resting cores, by the server's threads
+	Rounds         float64 `json:"rounds"`    // of the store
 	GeneratorWakes float64 `json:"generator_wakes"`
 	MissRate       float64 `json:"miss_rate"`
 	P50MS          float64 `json:"p50_ms"`
@@ -173,7 +198,7 @@ type FitSimulated struct {
 func (f *FitSimulated) Take(r *Result) {
 	each := 1e6 / max(1, r.Offered)
 	*f = FitSimulated{
-		Commits: r.Commits, Encoded: r.Encoded, Writes: r.Writes, Wakes: r.Wakes, Rounds: r.Rounds, GeneratorWakes: r.GeneratorWakes,
+		Commits: r.Commits, Encoded: r.Encoded, Writes: r.Writes, Calls: r.Calls, CommitMS: r.Commit.Mean() / 1000, Wakes: r.Wakes, Rounds: r.Rounds, GeneratorWakes: r.GeneratorWakes,
 		MissRate: r.MissRate, P50MS: float64(r.Latency.Quantile(0.5)) / 1000, P99MS: float64(r.Latency.Quantile(0.99)) / 1000,
 		ServerUS: each * (r.GatewayCPU + r.OwnerCPU), StoreUS: each * r.StoreCPU, GeneratorUS: each * r.GeneratorCPU,
 	}
@@ -182,7 +207,7 @@ func (f *FitSimulated) Take(r *Result) {
 // CostsFormat names the JSON form of Costs.
 const (
 	CostsFormat  = "starling-costs"
-	CostsVersion = 2
+	CostsVersion = 3
 )
 
 //go:embed costs.json
@@ -212,21 +237,24 @@ func ReadCosts(r io.Reader) (*Costs, error) {
 	case c.Version > CostsVersion:
 		return nil, fmt.Errorf("the costs are of version %d, this program knows up to %d", c.Version, CostsVersion)
 	}
+	if c.Version < CostsVersion {
+		return nil, fmt.Errorf("the costs are of version %d, this program wants %d: measure them again (starling loadtest calibrate)", c.Version, CostsVersion)
+	}
 	return c, c.validate()
 }
 
 func (c *Costs) validate() error {
 	for _, v := range []float64{
-		c.Gateway.ActionUS, c.Gateway.EncodeUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS,
+		c.Gateway.ActionUS, c.Gateway.EncodeUS, c.Gateway.CallUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS,
 		c.Owner.ActionUS, c.Owner.CommitUS, c.Owner.RouteUS,
-		c.Storage.RoundUS, c.Storage.IntervalUS, c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.SyncUS, c.Storage.SyncP99US, c.Storage.ReplicaUS,
+		c.Storage.RoundUS, c.Storage.IntervalUS, c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.ReplicaUS,
 		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.FrameUS, c.Generator.DeliveryUS, c.Generator.WakeUS, c.WakeUS, c.SliceUS,
 	} {
 		if !(v >= 0 && v < 1e6) {
 			return fmt.Errorf("costs: %v: want microseconds, 0 to a million", v)
 		}
 	}
-	return nil
+	return errors.Join(c.Storage.Sync.validate(), c.Stalls.Some.validate(), c.Stalls.All.validate())
 }
 
 // Write writes the costs, to be read by people, too.

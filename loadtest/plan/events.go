@@ -73,8 +73,13 @@ type machine struct {
 	cores int
 	slice time.Duration // that a thread keeps a core for while others wait; 0: one piece of work
 	busy  int
-	queue queue[func()]
+	queue queue[func(rested bool)]
 	spent time.Duration // processor time, in all
+
+	// stall is for how long a core that works so long stands still meanwhile, because
+	// something else takes it away, where all cores work or one rests; nil: it never
+	// does. It is no processor time.
+	stall func(working time.Duration, all bool) time.Duration
 }
 
 // slice is a piece of work that needs a core.
@@ -83,37 +88,51 @@ type slice struct {
 	then func()
 }
 
-// acquire takes a core, when one is free, in the order of asking.
-func (m *machine) acquire(then func()) {
+// acquire takes a core, when one is free, in the order of asking. rested says
+// whether it had nothing to do until now.
+func (m *machine) acquire(then func(rested bool)) {
 	if m.busy == m.cores {
 		m.queue.push(then)
 		return
 	}
 	m.busy++
-	then()
+	then(true)
+}
+
+// awake takes a core, and waits while one that rests wakes.
+func (m *machine) awake(wake time.Duration, then func()) {
+	m.acquire(func(rested bool) {
+		if !rested {
+			wake = 0
+		}
+		m.sim.after(wake, then)
+	})
 }
 
 // release gives a core to who waits.
 func (m *machine) release() {
 	if next, ok := m.queue.pop(); ok {
-		next()
+		next(false)
 	} else {
 		m.busy--
 	}
 }
 
 // wanted says whether anybody waits for a core.
-func (m *machine) wanted() bool { return m.queue.head < len(m.queue.items) }
+func (m *machine) wanted() bool { return !m.queue.empty() }
 
 // spend passes time on a core that was acquired.
 func (m *machine) spend(cost time.Duration, then func()) {
 	m.spent += cost
+	if m.stall != nil {
+		cost += m.stall(cost, m.busy == m.cores)
+	}
 	m.sim.after(cost, then)
 }
 
 // work does something on a core.
 func (m *machine) work(cost time.Duration, then func()) {
-	m.acquire(func() {
+	m.acquire(func(bool) {
 		m.spend(cost, func() {
 			m.release()
 			then()
@@ -170,8 +189,8 @@ func (p *process) look() {
 type thread struct {
 	machine *machine
 	process *process      // nil: it has no timers
-	wake    time.Duration // from asking to running, when it rests
-	waking  time.Duration // processor time of waking it and letting it rest again
+	wake    time.Duration // from asking to running, when it rests and its core, too
+	waking  time.Duration // processor time of letting a core rest and of waking it
 	busy    bool
 	since   time.Duration // when it got its core
 	queue   queue[slice]
@@ -186,22 +205,41 @@ func (t *thread) post(cost time.Duration, then func()) {
 		return
 	}
 	t.busy = true
-	t.machine.sim.after(t.wake, func() { t.machine.acquire(t.begin) })
+	t.machine.awake(t.wake, t.begin)
 }
 
 // begin is when a thread that rested has a core.
 func (t *thread) begin() {
-	t.wakes++
 	t.since = t.machine.sim.now
 	if t.process != nil {
 		t.process.look()
 	}
-	if t.waking == 0 {
-		t.next()
+	t.next()
+}
+
+// rest is when a thread has nothing to do. Who takes over its core at once saves
+// what it costs to let that rest and to wake it again; and so does what comes while
+// the thread goes to rest.
+func (t *thread) rest() {
+	m := t.machine
+	if t.waking > 0 && !m.wanted() {
+		t.wakes++
+		t.spent += t.waking
+		m.spend(t.waking, func() {
+			if t.queue.empty() {
+				t.busy = false
+				m.release()
+				return
+			}
+			t.next()
+		})
 		return
 	}
-	t.spent += t.waking
-	t.machine.spend(t.waking, t.next)
+	if !m.wanted() {
+		t.wakes++
+	}
+	t.busy = false
+	m.release()
 }
 
 // next does what is next, on the core that the thread has.
@@ -210,12 +248,11 @@ func (t *thread) next() {
 	s, ok := t.queue.pop()
 	switch {
 	case !ok:
-		t.busy = false
-		m.release()
+		t.rest()
 		return
 	case m.wanted() && m.sim.now-t.since >= m.slice:
 		m.release()
-		m.acquire(func() {
+		m.acquire(func(bool) {
 			t.since = m.sim.now
 			t.do(s)
 		})
@@ -237,6 +274,8 @@ type queue[T any] struct {
 	items []T
 	head  int
 }
+
+func (q *queue[T]) empty() bool { return q.head == len(q.items) }
 
 func (q *queue[T]) push(item T) { q.items = append(q.items, item) }
 

@@ -130,8 +130,53 @@ func TestThreadsKeepTheirCoreForASlice(t *testing.T) {
 	if want := []string{"long", "long", "long", "short", "long", "long"}; !slices.Equal(order, want) {
 		t.Errorf("%v, want %v", order, want)
 	}
-	if m.busy != 0 || m.spent != 6*time.Millisecond || long.wakes != 1 || short.wakes != 1 {
+	if m.busy != 0 || m.spent != 6*time.Millisecond || long.wakes != 1 || short.wakes != 0 {
 		t.Errorf("%d cores busy, %v spent, %d and %d wakes", m.busy, m.spent, long.wakes, short.wakes)
+	}
+}
+
+// To let a core rest and wake costs processor time, but not where another takes it
+// over, nor where more comes before it rests.
+func TestOnlyCoresThatRestAreWoken(t *testing.T) {
+	var s simulation
+	m := &machine{sim: &s, cores: 1, slice: time.Millisecond}
+	const wake, waking, work = 10 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond
+	one, two := &thread{machine: m, wake: wake, waking: waking}, &thread{machine: m, wake: wake, waking: waking}
+	var ends []time.Duration
+	note := func() { ends = append(ends, s.now) }
+	one.post(work, note)                                           // wakes the core
+	two.post(work, note)                                           // takes over
+	s.after(wake+2*work+waking/2, func() { two.post(work, note) }) // as it goes to rest
+	s.after(time.Millisecond, func() { one.post(work, note) })     // wakes it again
+	s.run(time.Second)
+	if want := []time.Duration{wake + work, wake + 2*work, wake + 3*work + waking, time.Millisecond + wake + work}; !slices.Equal(ends, want) {
+		t.Errorf("%v, want %v", ends, want)
+	}
+	if m.busy != 0 || one.wakes != 1 || two.wakes != 2 || m.spent != 4*work+3*waking {
+		t.Errorf("%d cores busy, %v spent, %d and %d wakes", m.busy, m.spent, one.wakes, two.wakes)
+	}
+}
+
+// Stalls make work longer by their share, and cost nothing.
+func TestCoresStandStill(t *testing.T) {
+	times := Spread{At: []float64{0, 1}, US: []float64{100, 900}}
+	for cores, want := range map[int]float64{1: 1.1, 2: 1.02} {
+		m := &model{costs: &Costs{Stalls: Stalls{Some: Stall{40, times}, All: Stall{200, times}}}, random: rand.New(rand.NewPCG(1, 2))}
+		on, jobs := m.newMachine(cores), 0
+		const most, work = 100_000, 100 * time.Microsecond
+		var ended time.Duration
+		var next func()
+		next = func() {
+			if ended = m.now; jobs < most {
+				jobs++
+				on.work(work, next)
+			}
+		}
+		next()
+		m.run(time.Hour)
+		if got := ended.Seconds() / (most * work).Seconds(); math.Abs(got-want) > 0.01 || on.spent != most*work {
+			t.Errorf("%d cores: it took %v of its time, want %v; %v spent", cores, got, want, on.spent)
+		}
 	}
 }
 

@@ -177,6 +177,7 @@ type hub struct {
 	buckets  [wheelSize][]*client
 	entries  int
 	writing  int
+	batched  int    // sockets in the system call that is being made up
 	resting  uint64 // number of the last timer; older ones do nothing
 }
 
@@ -259,6 +260,7 @@ func (h *hub) flushDue() {
 		}
 		if rest > h.ahead {
 			h.current = max(h.current, int64(m.now/h.grain))
+			h.batched = 0
 			h.resting++
 			number := h.resting
 			h.gateway.process.timer(rest, func() {
@@ -272,6 +274,7 @@ func (h *hub) flushDue() {
 			return
 		}
 	}
+	h.batched = 0
 }
 
 // flush writes to those of a grain; true if there are any.
@@ -302,7 +305,10 @@ func (h *hub) flush(grain int64) bool {
 	return true
 }
 
-// write is one system call.
+// batchSize is how many sockets a system call writes to at most, as in gateway/hub.
+const batchSize = 64
+
+// write writes to one socket, together with those that are due, too.
 func (h *hub) write(c *client) {
 	m := h.gateway.model
 	costs := &m.costs.Gateway
@@ -312,6 +318,13 @@ func (h *hub) write(c *client) {
 		m.writes++
 	}
 	cost := costs.WriteUS
+	if h.batched == 0 {
+		cost += costs.CallUS
+		if m.measuring {
+			m.calls++
+		}
+	}
+	h.batched = (h.batched + 1) % batchSize
 	frames := 0
 	for i, t := range pending {
 		if i == 0 || t.cell != pending[i-1].cell {

@@ -34,7 +34,8 @@ type Result struct {
 	Encoded        float64 // frames of cells
 	Frames         float64 // of cells, handed to sockets
 	Writes         float64
-	Wakes          float64 // of resting threads of gateways and owners
+	Calls          float64 // system calls that write, each to many sockets
+	Wakes          float64 // of resting cores, by threads of gateways and owners
 	Rounds         float64 // of stores: appends that were taken at once
 	GeneratorWakes float64
 	MissRate       float64
@@ -99,7 +100,7 @@ type model struct {
 	actions, missed    int64
 	refused            int64
 	commits, messages  int64
-	writes             int64
+	writes, calls      int64
 	encoded, frames    int64
 	measuring          bool
 }
@@ -133,8 +134,23 @@ func Simulate(setup Setup) (*Result, error) {
 
 func (m *model) newMachine(cores int) *machine {
 	made := &machine{sim: &m.simulation, cores: cores, slice: us(m.costs.SliceUS)}
+	if s := &m.costs.Stalls; s.Some.PerS+s.All.PerS > 0 {
+		made.stall = m.stall
+	}
 	m.machines = append(m.machines, made)
 	return made
+}
+
+// stall draws for how long a core stands still that works so long.
+func (m *model) stall(working time.Duration, all bool) (stands time.Duration) {
+	s := &m.costs.Stalls.Some
+	if all {
+		s = &m.costs.Stalls.All
+	}
+	for range m.poisson(s.PerS * working.Seconds()) {
+		stands += s.Time.draw(m.random)
+	}
+	return stands
 }
 
 func (m *model) build() {
@@ -296,6 +312,7 @@ func (m *model) fill(from, to used) {
 	r.Participants = len(m.clients)
 	r.Offered, r.Refused, r.Deliveries = rate(m.actions), rate(m.refused), rate(m.expected)
 	r.Commits, r.Messages, r.Writes = rate(m.commits), rate(m.messages), rate(m.writes)
+	r.Calls = rate(m.calls)
 	r.Encoded, r.Frames = rate(m.encoded), rate(m.frames)
 	r.Wakes, r.Rounds, r.GeneratorWakes = rate(to.wakes-from.wakes), rate(to.turns-from.turns), rate(to.reads-from.reads)
 	r.MissRate = 1 - float64(m.onTime)/math.Max(1, float64(m.expected))

@@ -138,8 +138,8 @@ func (m *model) refuse(a *action) {
 
 func (o *owner) wakeOne() {
 	if o.idle > 0 && o.policy.Runnable() > 0 {
-		o.idle--
-		o.model.after(o.model.wake, o.take)
+		o.idle-- // who brings a short action runs it: nobody is to be woken
+		o.model.after(0, o.take)
 	}
 }
 

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"bytes"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestTooMuchIsMissed(t *testing.T) {
 
 func TestASlowDiskMakesLate(t *testing.T) {
 	c := costs()
-	c.Storage.SyncUS, c.Storage.SyncP99US = 2000, 40_000
+	c.Storage.Sync = plan.Spread{At: []float64{0, 0.5, 0.99, 1}, US: []float64{1000, 2000, 40_000, 60_000}}
 	if fast, slow := together(t, "street", 200, costs()), together(t, "street", 200, c); slow.MissRate < 0.01 || fast.MissRate > 0 {
 		t.Errorf("missed %v without waiting for the disk, %v with", fast.MissRate, slow.MissRate)
 	}
@@ -184,13 +185,15 @@ func TestCostsComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, err := plan.ReadCosts(&text)
-		if err != nil || again.Gateway != c.Gateway || again.Owner != c.Owner || again.Storage != c.Storage {
+		if err != nil || again.Gateway != c.Gateway || again.Owner != c.Owner || !reflect.DeepEqual(again.Storage, c.Storage) || !reflect.DeepEqual(again.Stalls, c.Stalls) {
 			t.Errorf("%+v became %+v, %v", c, again, err)
 		}
 	}
 	for name, text := range map[string]string{
 		"nothing": "", "another form": `{"format":"x"}`, "newer": `{"format":"starling-costs","version":99}`,
-		"unknown": `{"format":"starling-costs","version":1,"gateways":1}`, "negative": `{"format":"starling-costs","version":1,"wake_us":-1}`,
+		"unknown": `{"format":"starling-costs","version":3,"gateways":1}`, "negative": `{"format":"starling-costs","version":3,"wake_us":-1}`, "older": `{"format":"starling-costs","version":2}`,
+		"half a spread": `{"format":"starling-costs","version":3,"storage":{"sync":{"at":[0,1],"us":[1]}}}`, "a spread that falls": `{"format":"starling-costs","version":3,"storage":{"sync":{"at":[0,1],"us":[2,1]}}}`,
+		"stalls all the time": `{"format":"starling-costs","version":3,"stalls":{"per_s":1000,"time":{"at":[0,1],"us":[1000,1001]}}}`,
 	} {
 		if _, err := plan.ReadCosts(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: taken", name)
@@ -199,7 +202,8 @@ func TestCostsComeBack(t *testing.T) {
 }
 
 func FuzzReadCosts(f *testing.F) {
-	f.Add(`{"format":"starling-costs","version":1,"wake_us":3}`)
+	f.Add(`{"format":"starling-costs","version":3,"wake_us":3}`)
+	f.Add(`{"format":"starling-costs","version":3,"storage":{"sync":{"at":[0,0.5,1],"us":[100,200,9000]}},"stalls":{"per_s":200,"time":{"at":[0,1],"us":[50,4000]}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if c, err := plan.ReadCosts(strings.NewReader(text)); err == nil && c.Format != plan.CostsFormat {
 			t.Fatal("taken")

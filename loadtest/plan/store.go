@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // lane is an owner's connection to a store: one round trip at a time, and one
 // each interval at most, as in world/redis. What is submitted meanwhile goes with
@@ -109,7 +106,7 @@ func (s *store) push(t trip) {
 	s.waiting = append(s.waiting, t)
 	if !s.busy {
 		s.busy = true
-		s.model.after(s.model.wake, s.turn)
+		s.turn()
 	}
 }
 
@@ -127,23 +124,15 @@ func (s *store) turn() {
 		cost += us((float64(t.appends)*c.AppendUS + float64(t.actions)*c.ActionUS) * m.part.stores.scale)
 	}
 	s.spent += cost
-	s.machine.work(cost, func() {
-		m.after(m.syncTime(), func() {
-			for _, t := range taken {
-				m.after(m.wake+us(c.ReplicaUS), t.then)
-			}
-			s.turn()
+	s.machine.awake(m.wake, func() {
+		s.machine.spend(cost, func() {
+			s.machine.release()
+			m.after(c.Sync.draw(m.random), func() {
+				for _, t := range taken {
+					m.after(us(c.ReplicaUS), t.then)
+				}
+				s.turn()
+			})
 		})
 	})
-}
-
-// syncTime is log-normal.
-func (m *model) syncTime() time.Duration {
-	c := &m.costs.Storage
-	if c.SyncUS == 0 {
-		return 0
-	}
-	const normalP99 = 2.326
-	sigma := math.Log(math.Max(1, c.SyncP99US/c.SyncUS)) / normalP99
-	return us(c.SyncUS * math.Exp(sigma*m.random.NormFloat64()))
 }

@@ -9,36 +9,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-// syncs are times that a disk takes, ascending.
-func syncs(c StoreCosts, n int) []time.Duration {
-	m := &model{costs: &Costs{Storage: c}, random: rand.New(rand.NewPCG(1, 2))}
-	all := make([]time.Duration, n)
-	for i := range all {
-		all[i] = m.syncTime()
-	}
-	slices.Sort(all)
-	return all
-}
-
-func TestSyncTimesHaveTheirPercentiles(t *testing.T) {
-	const n = 200_000
-	for _, c := range []StoreCosts{
-		{SyncUS: 1000, SyncP99US: 4000}, {SyncUS: 500, SyncP99US: 500},
-	} {
-		all := syncs(c, n)
-		about := func(what string, got time.Duration, microseconds float64) {
-			if g := float64(got) / 1000; g < 0.9*microseconds || g > 1.1*microseconds {
-				t.Errorf("%+v: %s is %v", c, what, got)
-			}
-		}
-		about("the median", all[n/2], c.SyncUS)
-		about("the 99th percentile", all[n*99/100], c.SyncP99US)
-	}
-	if all := syncs(StoreCosts{}, 10); all[9] != 0 {
-		t.Errorf("a store without a disk waits for it for %v", all[9])
-	}
-}
-
 // One round trip at a time, no two within the interval, nothing lost, in order.
 func TestLanesKeepTheirInterval(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
