@@ -134,6 +134,8 @@ func TestLoadTestsThatCannotBe(t *testing.T) {
 		{"sweep --self --over rate --values 1 --json /nowhere/run.json", "no such file or directory"},
 		{"crowd --self --max-miss much", "want a share"},
 		{"crowd --self --participants 999999999 --scenario sparse", "participants"},
+		{"plan --scenario street --find-limit", "--find-limit is for --together"},
+		{"plan --scenario street --density 2", "--density is for scenarios with clusters"},
 		{"sweep --self --over colour --values 1", "want one of"},
 		{"sweep --self --over owners --values 2", "need --self with --store redis"},
 	} {

@@ -101,7 +101,12 @@ func (o *planOptions) run(out, progress io.Writer) error {
 		r.Participants = r.Scenario.Participants
 	}
 	r.Progress = func(line string) { fmt.Fprintln(progress, line) }
-	if o.together {
+	switch {
+	case o.request.Density != 1 && len(r.Scenario.Clusters) == 0:
+		return errors.New("--density is for scenarios with clusters: this one has groups or matches, whose size is in its file")
+	case o.limit && !o.together:
+		return errors.New("--find-limit is for --together: without it the smallest deployment for a crowd is looked for")
+	case o.together:
 		return o.predict(out)
 	}
 	if d := &o.deployment; d.Gateways+d.Owners+d.Stores > 0 {
@@ -134,7 +139,11 @@ func readCosts(path string) (*plan.Costs, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return plan.ReadCosts(file)
+	costs, err := plan.ReadCosts(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return costs, nil
 }
 
 // writeJSON writes to a file, to out ("-"), or not at all ("").
@@ -217,8 +226,8 @@ func printAnswer(out io.Writer, a *plan.Answer, c *plan.Costs) error {
 		line("does not hold", "%s", a.Why)
 	}
 	line("", "")
-	line("simulated", "%.2g %% of the crowd (%d participants) for %g s, %.1f affected by an action there; scaled up",
-		100*a.Simulated.Share, a.Simulated.Participants, a.Simulated.Seconds, a.Simulated.Affected)
+	line("simulated", "%s %% of the crowd (%d participants) for %g s, %.1f affected by an action there; scaled up",
+		strconv.FormatFloat(100*a.Simulated.Share, 'g', 3, 64), a.Simulated.Participants, a.Simulated.Seconds, a.Simulated.Affected)
 	line("costs", "of %s, %s, measured %s", c.Machine, c.Starling, c.Measured.Format(time.DateOnly))
 	return w.Flush()
 }
@@ -265,7 +274,7 @@ delivery. ` + "`starling loadtest plan --costs FILE`" + ` reckons with them. The
 	flags := cmd.Flags()
 	flags.StringVar(&o.Target.Store, "store", "redis", "memory, embedded or redis (redis-server is started for it)")
 	flags.StringVar(&o.Target.Durability, "durability", "disk", "memory, disk or replicated")
-	flags.StringArrayVar(&o.Target.Set, "set", nil, "a setting of the server, as of `starling serve --set`")
+	flags.StringArrayVar(&o.Target.Set, "set", nil, "a setting of the server, as `KEY=VALUE`; may be repeated")
 	flags.DurationVar(&o.Duration, "duration", 6*time.Second, "measured time of each run")
 	flags.IntVar(&o.Repeats, "repeats", 1, "how often a run is repeated during which other programs used more than --quiet")
 	flags.Float64Var(&o.Quiet, "quiet", 0.1, "cores that other programs may use")

@@ -78,7 +78,7 @@ func (m *Mix) check(p *problems) {
 
 func (w *Walk) check(p *problems) {
 	p.within(w.Fastest, 0, maxSpeed, "walk.fastest")
-	p.within(w.Speed, 0, w.Fastest, "walk.speed")
+	p.unless(w.Speed >= 0 && w.Speed <= w.Fastest, "walk.speed is %v: want 0 to walk.fastest, which is %v", w.Speed, w.Fastest)
 	p.within(w.Variation, 0, 3, "walk.variation")
 	p.within(w.Stride, 0.01, maxStride, "walk.stride")
 	p.within(w.RestShare, 0, 1, "walk.rest_share")
