@@ -141,16 +141,22 @@ func (h *Hub) look(c *Client) {
 	h.squeeze.see(smaller(entities, c.budget.Entities), h.floor(c))
 }
 
+// crowdTimes as many as are near must be in view before less is told of them.
+const crowdTimes = 5
+
 // floor is how much a client is to be told per second at least, however much
 // there is to write: all that is near, and as much of the rest.
 func (h *Hub) floor(c *Client) float64 {
-	one := 0.0
+	one, inView := 0.0, 0
 	for _, w := range c.watches {
+		inView += len(w.cell.image.entities)
 		if len(w.cell.image.entities) > h.hubs.config.Near {
 			one = max(one, w.cell.rateOfOne())
 		}
 	}
-	if one == 0 { // nowhere are many: all is near
+	// Things that lie about do nothing, so that one in a mean does less than a
+	// person: groups with their things are not yet a crowd.
+	if one == 0 || inView < crowdTimes*h.hubs.config.Near {
 		return math.Inf(1)
 	}
 	return max(leastEntities, floorTimes*float64(h.hubs.config.Near)*one)
