@@ -223,6 +223,9 @@ name = "x"
 miss_target = 5.0`, `w.toml:3:1: workflow "x": miss_target 5 is a share`},
 		{`[[workflow]]
 name = "x"
+refuse = "oldest"`, `w.toml:3:1: workflow "x": refuse "oldest": write "largest" or "newest"`},
+		{`[[workflow]]
+name = "x"
 step = [{function = "speach"}]`, `w.toml:3:10: workflow "x": there is no function "speach": want one of embedding,`},
 		{`[[workflow]]
 name = "x"
