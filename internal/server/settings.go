@@ -79,7 +79,7 @@ type Redis struct {
 	Username  string        `toml:"username" default:"" doc:"Of an ACL user; empty: default."`
 	Password  string        `toml:"password" default:"" doc:"Prefer the environment over the file."`
 	Prefix    string        `toml:"prefix" default:"starling" doc:"Stands before all keys and channels: several regions may share a Redis in tests."`
-	Interval  time.Duration `toml:"interval" default:"4ms" doc:"While batches keep coming, the least time from one round trip of appends to the next; what comes together shares it, and at disk the sync. Longer: less work for Redis, later commits: with an answer of Redis it should take less than half of gateway.deadline. Below 0: none."`
+	Interval  time.Duration `toml:"interval" default:"2ms" doc:"While batches keep coming, the least time from one round trip of appends to the next; what comes together shares it, and at disk the sync. Longer: less work for Redis, later commits: with an answer of Redis it should take less than half of gateway.deadline. Below 0: none."`
 	Timeout   time.Duration `toml:"timeout" default:"2s" doc:"Of one command. Past it its fate is unknown and the tail is read."`
 }
 

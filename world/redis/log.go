@@ -32,7 +32,7 @@ type Config struct {
 	// Interval is the least time from one round trip of submitted appends to the
 	// next of a node while they keep coming; the first after a pause is sent at
 	// once. What comes together shares the round trip, and at disk the sync.
-	// Default 4 ms. Negative means none.
+	// Default 2 ms. Negative means none.
 	Interval time.Duration
 	// Prefix stands before all keys. Default "starling".
 	Prefix string
@@ -41,7 +41,7 @@ type Config struct {
 }
 
 // DefaultInterval is the default of Config.Interval.
-const DefaultInterval = 4 * time.Millisecond
+const DefaultInterval = 2 * time.Millisecond
 
 func (c *Config) setDefaults() {
 	if c.Durability == "" {
