@@ -70,6 +70,7 @@ type loop struct {
 	lagAt                []float64
 	stop                 atomic.Bool
 	lastSecond           int64
+	told                 int // settled seconds that were shown
 	measuring, afterward bool
 }
 
@@ -113,6 +114,7 @@ func (l *loop) run(ctx context.Context) error {
 		l.act(now)
 		l.everySecond(now)
 		l.ledger.settle(now - l.origin)
+		l.tellSettled(now, false)
 		if now >= end && l.ended && l.ledger.settledAll() && l.afterward {
 			break
 		}
@@ -124,6 +126,7 @@ func (l *loop) run(ctx context.Context) error {
 		return err
 	}
 	l.ledger.settle(l.now() - l.origin)
+	l.tellSettled(l.now(), true)
 	return l.leaveAll(ctx)
 }
 

@@ -264,17 +264,49 @@ func (l *loop) tell(phase report.Phase, elapsed, length time.Duration) {
 	if l.config.Watch == nil {
 		return
 	}
-	s := report.Snapshot{Title: l.config.Title, Phase: phase, Elapsed: elapsed, Length: length, Participants: l.config.Crowd.Present(), Total: l.ledger.total}
-	if n := len(l.ledger.settled); n > 0 {
-		s.Second = l.ledger.settled[n-1]
-	}
-	if l.ledger.dense {
-		nearest := l.ledger.nearest
-		s.TotalNearest = &nearest
-	}
+	s := l.snapshot(phase, elapsed, length)
 	s.Second.Connected = l.present
 	if n := len(l.lagAt); n > 0 {
 		s.Second.LagP99MS = l.lagAt[n-1]
+	}
+	select {
+	case l.samples <- request{snapshot: s, second: -1}:
+	default:
+	}
+}
+
+// tellSettled shows each second once it is settled, the last ones at the end.
+func (l *loop) tellSettled(now int64, end bool) {
+	for l.config.Watch != nil && l.told < len(l.ledger.settled) {
+		phase, elapsed, length := report.Measuring, time.Duration(now-l.origin)-l.config.Warmup, l.config.Duration
+		if elapsed >= length {
+			phase, elapsed, length = report.Settling, elapsed-length, l.config.Grace
+		}
+		s := l.snapshot(phase, elapsed, length)
+		s.Second = l.ledger.settled[l.told]
+		if l.told < len(l.connectedAt) {
+			s.Second.Connected, s.Second.LagP99MS = l.connectedAt[l.told], l.lagAt[l.told]
+		}
+		r := request{snapshot: s, second: l.told}
+		if end {
+			l.samples <- r
+		} else {
+			select {
+			case l.samples <- r:
+			default: // soon
+				return
+			}
+		}
+		l.told++
+	}
+}
+
+// snapshot gives the state of the run without the figures of a second.
+func (l *loop) snapshot(phase report.Phase, elapsed, length time.Duration) *report.Snapshot {
+	s := &report.Snapshot{Title: l.config.Title, Phase: phase, Elapsed: elapsed, Length: length, Participants: l.config.Crowd.Present(), Total: l.ledger.total}
+	if l.ledger.dense {
+		nearest := l.ledger.nearest
+		s.TotalNearest = &nearest
 	}
 	switch {
 	case phase == report.Measuring:
@@ -282,10 +314,7 @@ func (l *loop) tell(phase report.Phase, elapsed, length time.Duration) {
 	case phase == report.Connecting && l.lastWhy != nil:
 		s.Warning = fmt.Sprintf("%d of %d are not in yet: %s", l.missing, l.wanted, withoutPause(l.lastWhy))
 	}
-	select {
-	case l.samples <- request{snapshot: &s}:
-	default:
-	}
+	return s
 }
 
 // fill writes what the loop found.

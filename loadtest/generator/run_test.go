@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -81,10 +82,16 @@ func TestEveryDeliveryArrives(t *testing.T) {
 	const warmup, duration = 300 * time.Millisecond, 1500 * time.Millisecond
 	for _, name := range []string{"street", "arena", "sparse"} {
 		t.Run(name, func(t *testing.T) {
+			var shown []report.Second
+			var last report.Snapshot
 			r, err := generator.Run(t.Context(), generator.Config{
 				Targets: []string{s.Address()}, Token: token, Warmup: warmup, Duration: duration, Deadline: 10 * time.Second, Grace: 20 * time.Second,
 				Crowd: crowd(t, name, scenario.Options{Participants: 80, Seed: 1, Duration: warmup + duration}), Leave: true,
-				Watch: func(report.Snapshot) {},
+				Watch: func(s report.Snapshot) {
+					if last = s; s.Second.At > 0 {
+						shown = append(shown, s.Second)
+					}
+				},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -95,6 +102,9 @@ func TestEveryDeliveryArrives(t *testing.T) {
 			}
 			if r.Offered < 100 || r.Achieved != r.Offered || r.DeliveriesReceived != r.DeliveriesExpected || r.DeliveriesMissed != 0 {
 				t.Errorf("%+v", r.Counts)
+			}
+			if !reflect.DeepEqual(shown, r.Series) || last.Total != r.Counts {
+				t.Errorf("shown was\n%+v\n%+v, measured\n%+v\n%+v", shown, last.Total, r.Series, r.Counts)
 			}
 		})
 	}

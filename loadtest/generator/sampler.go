@@ -11,6 +11,7 @@ import (
 type request struct {
 	sample   bool
 	snapshot *report.Snapshot
+	second   int // of the series, in the snapshot; below 0: none
 }
 
 // sampler reads what server and generator used, beside the loop, which must not
@@ -39,8 +40,8 @@ func (s *sampler) run(ctx context.Context) {
 	defer close(s.over)
 	for r := range s.requests {
 		if r.snapshot != nil {
-			if n := len(s.readings); n > 1 {
-				s.dress(&r.snapshot.Second, n-2)
+			if r.second >= 0 {
+				s.dress(&r.snapshot.Second, r.second)
 			}
 			s.config.Watch(*r.snapshot)
 		}

@@ -118,17 +118,17 @@ func (c *canvas) progress(phase Phase, elapsed, length time.Duration) {
 
 func (c *canvas) rates(s *Snapshot) {
 	n := &s.Second
-	refused := fmt.Sprintf("refused %s/s", grouped(n.Refused))
+	refused := fmt.Sprintf("refused %s/s", grouped(n.perSecond(n.Refused)))
 	if n.Refused > 0 {
 		refused = notice.Styled(refused)
 	}
 	unanswered := ""
 	if n.Unanswered > 0 {
-		unanswered = notice.Styled(fmt.Sprintf("unanswered %s/s", grouped(n.Unanswered)))
+		unanswered = notice.Styled(fmt.Sprintf("unanswered %s/s", grouped(n.perSecond(n.Unanswered))))
 	}
-	c.row("actions", fmt.Sprintf("offered %s/s", grouped(n.Offered)), bold.Styled(fmt.Sprintf("achieved %s/s", grouped(n.Achieved))),
-		fmt.Sprintf("goodput %s/s", grouped(n.Goodput)), refused, unanswered)
-	c.row("deliveries", fmt.Sprintf("received %s/s", grouped(n.DeliveriesReceived)), fmt.Sprintf("of %s/s", grouped(n.DeliveriesExpected)))
+	c.row("actions", fmt.Sprintf("offered %s/s", grouped(n.perSecond(n.Offered))), bold.Styled(fmt.Sprintf("achieved %s/s", grouped(n.perSecond(n.Achieved)))),
+		fmt.Sprintf("goodput %s/s", grouped(n.perSecond(n.Goodput))), refused, unanswered)
+	c.row("deliveries", fmt.Sprintf("received %s/s", grouped(n.perSecond(n.DeliveriesReceived))), fmt.Sprintf("of %s/s", grouped(n.perSecond(n.DeliveriesExpected))))
 }
 
 func (c *canvas) totals(n *Counts) {
@@ -182,7 +182,7 @@ func (c *canvas) nearest(s *Snapshot) {
 	goodput := "goodput " + grouped(total.Goodput)
 	now := ""
 	if n := s.Second.Nearest; n != nil && s.Phase != Done {
-		goodput, now = fmt.Sprintf("goodput %s/s", grouped(n.Goodput)), percent(n.missRate())+" missed now"
+		goodput, now = fmt.Sprintf("goodput %s/s", grouped(s.Second.perSecond(n.Goodput))), percent(n.missRate())+" missed now"
 	}
 	c.row("nearest", goodput, now, percent(total.missRate())+" missed so far", "of the admitted "+percent(total.admittedMissRate()))
 }
@@ -191,12 +191,12 @@ func (c *canvas) resources(s *Snapshot) {
 	n := &s.Second
 	server, memory := faint.Styled("server not seen"), ""
 	if n.ServerCPUS != nil {
-		server = fmt.Sprintf("server %.2f cores", *n.ServerCPUS)
+		server = fmt.Sprintf("server %.2f cores", *n.ServerCPUS/n.length())
 	}
 	if n.ServerRSSBytes != nil {
 		memory = fmt.Sprintf("%.0f MiB", float64(*n.ServerRSSBytes)/(1<<20))
 	}
-	c.row("resources", server, memory, fmt.Sprintf("generator %.2f cores", n.GeneratorCPUS), fmt.Sprintf("lag p99 %.1f ms", n.LagP99MS))
+	c.row("resources", server, memory, fmt.Sprintf("generator %.2f cores", n.GeneratorCPUS/n.length()), fmt.Sprintf("lag p99 %.1f ms", n.LagP99MS))
 	if s.Participants > 0 && n.Connected != s.Participants {
 		c.row("connected", notice.Styled(fmt.Sprintf("%s of %s", grouped(int64(n.Connected)), grouped(int64(s.Participants)))))
 	}

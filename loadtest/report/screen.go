@@ -59,6 +59,10 @@ func (s *state) show(now Snapshot, at time.Time) {
 	if now.Title != s.now.Title {
 		s.seconds = s.seconds[:0]
 	}
+	if last := s.now.Second; now.Second.At == 0 && now.Title == s.now.Title && len(s.seconds) > 0 { // nothing new: the last figures stay
+		last.Connected = now.Second.Connected
+		now.Second = last
+	}
 	if now.Second.Offered > 0 && (len(s.seconds) == 0 || s.seconds[len(s.seconds)-1].At != now.Second.At) {
 		if len(s.seconds) == mostPast {
 			s.seconds = s.seconds[:copy(s.seconds, s.seconds[1:])]

@@ -1,6 +1,9 @@
 package report
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Second is one second of a run. What an action became, its deliveries and
 // their latencies count in the second in which the action was due; processor
@@ -28,6 +31,17 @@ func (s *Second) Latencies(h *Histogram) {
 	s.P50MS, s.P99MS, s.MaxMS = q.P50, q.P99, q.Max
 }
 
+// length of the second: the last one of a run may be shorter.
+func (s *Second) length() float64 {
+	if part := s.At - math.Floor(s.At); part > 0 {
+		return part
+	}
+	return 1
+}
+
+// perSecond gives a count of the second as a rate.
+func (s *Second) perSecond(n int64) int64 { return int64(math.Round(float64(n) / s.length())) }
+
 // Phase is what a run is doing.
 type Phase string
 
@@ -42,14 +56,14 @@ const (
 )
 
 // Snapshot is the state of a run at some moment, for whoever watches it; a
-// generator gives one about every second.
+// generator gives one about every second, and one for each second that is settled.
 type Snapshot struct {
 	Title        string // of the run, e.g. "street, 16000/s, seed 1"; changes when the next run begins
 	Phase        Phase
 	Elapsed      time.Duration // since the phase began
 	Length       time.Duration // of the phase; 0 if not known
 	Participants int
-	Second       Second         // the last second that is settled: all of its actions are older than the deadline, or done
+	Second       Second         // one that is settled now: all of its actions are done, or past their grace; At is 0 if none is
 	Total        Counts         // since the measured time began
 	TotalNearest *NearestCounts // the same of the nearest; nil where no crowd is denser
 	Warning      string         // what the reader should know now, e.g. that the generator lags; may be empty

@@ -68,6 +68,7 @@ type lines struct {
 	options ViewOptions
 	title   string
 	warned  bool
+	quiet   bool // the last snapshot said nothing new
 }
 
 func newLines(out io.Writer, options ViewOptions) *lines { return &lines{out: out, options: options} }
@@ -83,6 +84,12 @@ func (l *lines) Show(s Snapshot) {
 		fmt.Fprintln(l.out, "  warning:", s.Warning)
 	}
 	l.warned = s.Warning != ""
+	nothing := s.Second.At == 0 && s.Second.Offered == 0 && (s.Phase == Measuring || s.Phase == Settling)
+	if nothing && !l.quiet { // its second is about to be settled
+		l.quiet = true
+		return
+	}
+	l.quiet = nothing
 	fmt.Fprintln(l.out, "  "+lineOf(&s))
 }
 
@@ -96,8 +103,12 @@ func (l *lines) Close() {}
 
 // lineOf writes a snapshot in one line of name=value that tools can cut.
 func lineOf(s *Snapshot) string {
-	line := fmt.Sprintf("%-10s %5.1fs", s.Phase, s.Elapsed.Seconds())
 	n := &s.Second
+	phase, at := s.Phase, s.Elapsed.Seconds()
+	if n.At > 0 { // whenever it was settled
+		phase, at = Measuring, n.At
+	}
+	line := fmt.Sprintf("%-10s %5.1fs", phase, at)
 	switch {
 	case s.Phase == Starting || s.Phase == Done:
 		return strings.TrimSpace(line)
@@ -105,14 +116,14 @@ func lineOf(s *Snapshot) string {
 		return fmt.Sprintf("%s connected=%d/%d", line, n.Connected, s.Participants)
 	}
 	line += fmt.Sprintf(" offered=%d/s achieved=%d/s refused=%d/s p50=%.1fms p99=%.1fms max=%.1fms missed=%s total_missed=%s",
-		n.Offered, n.Achieved, n.Refused, n.P50MS, n.P99MS, n.MaxMS, percent(n.MissRate()), percent(s.Total.missRate()))
+		n.perSecond(n.Offered), n.perSecond(n.Achieved), n.perSecond(n.Refused), n.P50MS, n.P99MS, n.MaxMS, percent(n.MissRate()), percent(s.Total.missRate()))
 	if n.Nearest != nil {
-		line += fmt.Sprintf(" nearest_goodput=%d/s nearest_missed=%s", n.Nearest.Goodput, percent(n.Nearest.missRate()))
+		line += fmt.Sprintf(" nearest_goodput=%d/s nearest_missed=%s", n.perSecond(n.Nearest.Goodput), percent(n.Nearest.missRate()))
 	}
 	if n.ServerCPUS != nil {
-		line += fmt.Sprintf(" server=%.2fcores", *n.ServerCPUS)
+		line += fmt.Sprintf(" server=%.2fcores", *n.ServerCPUS/n.length())
 	}
-	line += fmt.Sprintf(" generator=%.2fcores lag_p99=%.1fms", n.GeneratorCPUS, n.LagP99MS)
+	line += fmt.Sprintf(" generator=%.2fcores lag_p99=%.1fms", n.GeneratorCPUS/n.length(), n.LagP99MS)
 	if s.Participants > 0 && n.Connected != s.Participants {
 		line += fmt.Sprintf(" connected=%d/%d", n.Connected, s.Participants)
 	}

@@ -50,6 +50,39 @@ a remark
 	}
 }
 
+// Each settled second is a line of its own; a second that takes its time is told
+// when another is over. The last one may be a part of a second.
+func TestSecondsAreShownOnce(t *testing.T) {
+	var out bytes.Buffer
+	v := newLines(&out, viewOptions)
+	waits := func(at time.Duration) Snapshot {
+		return Snapshot{Title: "street", Phase: Measuring, Elapsed: at, Participants: 8, Second: Second{Connected: 8}}
+	}
+	settled := func(at float64) Snapshot {
+		s := waits(4 * time.Second)
+		s.Phase, s.Second.At, s.Second.Counts = Settling, at, Counts{Offered: 10, Achieved: 10, DeliveriesExpected: 80, DeliveriesReceived: 80}
+		return s
+	}
+	onScreen := &state{}
+	for _, s := range []Snapshot{waits(time.Second), settled(1), waits(2 * time.Second), waits(3 * time.Second), settled(2), settled(3), settled(3.5), waits(4 * time.Second)} {
+		v.Show(s)
+		onScreen.show(s, time.Time{})
+	}
+	const rest = " refused=0/s p50=0.0ms p99=0.0ms max=0.0ms missed=0% total_missed=0% generator=0.00cores lag_p99=0.0ms\n"
+	want := "street\n" +
+		"  measuring    1.0s offered=10/s achieved=10/s" + rest +
+		"  measuring    3.0s connected=8/8\n" +
+		"  measuring    2.0s offered=10/s achieved=10/s" + rest +
+		"  measuring    3.0s offered=10/s achieved=10/s" + rest +
+		"  measuring    3.5s offered=20/s achieved=20/s" + rest
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	if len(onScreen.seconds) != 4 || onScreen.now.Second.At != 3.5 || onScreen.now.Phase != Measuring {
+		t.Errorf("on the screen: %d seconds, %+v", len(onScreen.seconds), onScreen.now)
+	}
+}
+
 func TestTheViewFitsTheTerminal(t *testing.T) {
 	r := sample(1, 90, 1)
 	rapid.Check(t, func(t *rapid.T) {
