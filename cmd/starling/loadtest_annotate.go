@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/loadtest/annotate"
 	"github.com/starling-vr/starling/loadtest/annotate/corpus"
 	"github.com/starling-vr/starling/loadtest/target"
@@ -71,6 +72,11 @@ func (s *shares) Set(text string) error {
 	return nil
 }
 
+// guaranteeable are run times of synthetic functions that leave room for a guarantee on
+// two cores: each of the four workflows waits for one that was just begun, and for the
+// other three.
+const guaranteeable = "--function-time 0.05-0.2 --workflow-time 0.2-0.3"
+
 func annotateLoadCommand() *cobra.Command {
 	o := annotateOptions{functionShare: shares{0.1, 0.9}, workflowShare: shares{0.5, 0.95}, precision: 0.05}
 	cmd := &cobra.Command{
@@ -81,12 +87,16 @@ its whole answer. Documents are distinct; a document that was refused, failed or
 
 Give --target, or --self, which starts a server on this machine, or --in-process for the functions
 alone, without HTTP and JSON. --synthetic puts functions in their place that burn the processor, as
-the paper models them.
+the paper models them: half of D and more for the largest document. Two cores hold 20 of those a
+second if they come evenly; at random times (poisson) a third is so often due while two run that one
+in eight is refused. Runs are not interrupted, so a guarantee wants workflows below half of D, and
+bursts of all of them at once below that: on two cores four workflows of up to 0.3 D.
 Exit status 3 when a larger share is late than --max-late allows.`,
 		Example: `  starling loadtest annotate --self --rate 4000 --arrivals bursts:200 --max-late 1% --json run.json
   starling loadtest annotate --target https://play.example.org --token-file token --rate 100
   starling loadtest annotate --in-process --rate 6000 --find-limit
-  starling loadtest annotate --synthetic --rate 20 --functions 8 --workflows-of-them 4`,
+  starling loadtest annotate --synthetic --rate 20 --functions 8 --workflow-time 0.5-0.8 --arrivals uniform
+  starling loadtest annotate --synthetic --rate 20 --guarantee 20 ` + guaranteeable,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return interrupted(o.run(cmd.Context(), cmd.OutOrStdout()))
@@ -133,7 +143,7 @@ func (o *annotateOptions) flags(cmd *cobra.Command) {
 	flags.IntVar(&o.graphs, "workflows-of-them", 4, "m: synthetic workflows W_1 .. W_m")
 	flags.Var(&o.functionShare, "function-time", "run times of synthetic functions for the largest document, as shares of D")
 	flags.Var(&o.workflowShare, "workflow-time", "run times of synthetic workflows, the same way")
-	flags.Float64Var(&o.guarantee, "guarantee", 0, "with --synthetic: documents per second that are guaranteed, 0 for best effort; runs are not interrupted, so workflows of half of D and more leave no room for a guarantee (see --workflow-time)")
+	flags.Float64Var(&o.guarantee, "guarantee", 0, "with --synthetic: documents per second that are guaranteed, 0 for best effort; can be held with for example "+guaranteeable)
 	flags.BoolVar(&o.optional, "optional", true, "with --synthetic: the last function of a workflow may be shed")
 }
 
@@ -270,6 +280,9 @@ func (o *annotateOptions) local(s *annotate.Spec, workers int) (annotate.Target,
 			Functions: o.functions, Workflows: o.graphs, FunctionShare: annotate.Share(o.functionShare),
 			WorkflowShare: annotate.Share(o.workflowShare), Optional: o.optional, Rate: o.guarantee, Memory: 1 << 20, Workers: workers,
 		}, s.Deadline, s.Words.To, s.Seed)
+		if _, refused := errors.AsType[*invoke.NotAdmittedError](err); refused {
+			return nil, nil, fmt.Errorf("%w; give --guarantee less, or shorter runs, for example %s", err, guaranteeable)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
