@@ -111,6 +111,10 @@ func TestStreamCountsWhatComesBack(t *testing.T) {
 	if r.Documents != documents || r.Lost != lost || r.Refused != refused || r.RefusedByCode["too_late"] != refused || r.Shed["summary"] != shed || len(r.Shed) != 1 {
 		t.Errorf("want %d documents, %d lost, %d refused, %d shed\n%+v", documents, lost, refused, shed, r)
 	}
+	var text strings.Builder
+	if err := annotate.Summarize(&text, r); err != nil || !strings.Contains(text.String(), "the first too_late: \"error\": {\n") {
+		t.Errorf("%v: why documents were refused is not in\n%s", err, &text)
+	}
 	if r.InTime+r.Late != documents-lost-refused || r.Met || math.Abs(r.LateFraction-float64(lost+refused+r.Late)/float64(documents)) > 1e-6 {
 		t.Errorf("%+v", r)
 	}

@@ -93,7 +93,8 @@ type reply struct {
 	Late      bool              `json:"late"`
 	Functions map[string]string `json:"functions"`
 	Error     *struct {
-		Code string `json:"code"`
+		Code    string `json:"code"`
+		Message string `json:"message"`
 	} `json:"error"`
 }
 
@@ -122,7 +123,7 @@ func readAnswer(line []byte) (number int, a Answer, err error) {
 	}
 	a.Late, a.Missing = r.Late, r.Functions
 	if r.Error != nil {
-		a.Code = r.Error.Code
+		a.Code, a.Message = r.Error.Code, r.Error.Message
 	}
 	return number, a, nil
 }

@@ -42,7 +42,7 @@ func (l *local) arrived(number int) invoke.Instant {
 
 // refuse answers for a document that was not taken.
 func (l *local) refuse(number int, err error) {
-	a := Answer{Code: codeOf(err)}
+	a := Answer{Code: codeOf(err), Message: err.Error()}
 	l.answer(number, &a)
 }
 
@@ -58,7 +58,7 @@ func codeOf(err error) string {
 func outcome[D any](r *workflow.Run[D]) Answer {
 	var a Answer
 	if err := r.Err(); err != nil {
-		a.Code = codeOf(err)
+		a.Code, a.Message = codeOf(err), err.Error()
 	}
 	flow := r.Workflow()
 	for i := range flow.Len() {

@@ -12,6 +12,8 @@ func powOf(x, y float64) float64 { return math.Pow(x, y) }
 type Answer struct {
 	// Code is "" for annotations, else why there are none.
 	Code string
+	// Message says why, in the server's words; "" if there is none.
+	Message string
 	// Late says that the server itself calls it late, or that a required function is
 	// missing.
 	Late bool
@@ -32,6 +34,7 @@ type record struct {
 
 	mu       sync.Mutex // guards what follows
 	names    []string
+	reasons  map[string]string // by code, the first message
 	shed     map[string]int64
 	missing  map[string]int64
 	bytes    int64
@@ -43,7 +46,7 @@ func newRecord(due []time.Duration) *record {
 	n := len(due)
 	r := &record{
 		due: due, answered: make([]time.Duration, n), codes: make([]uint8, n), late: make([]bool, n),
-		names: []string{""}, shed: map[string]int64{}, missing: map[string]int64{}, left: n, finished: make(chan struct{}),
+		names: []string{""}, reasons: map[string]string{}, shed: map[string]int64{}, missing: map[string]int64{}, left: n, finished: make(chan struct{}),
 	}
 	if n == 0 {
 		close(r.finished)
@@ -65,6 +68,9 @@ func (r *record) answer(number int, at time.Duration, a *Answer, counted bool) b
 		r.codes[number] = r.code(a.Code)
 	}
 	if counted {
+		if _, told := r.reasons[a.Code]; !told && a.Message != "" {
+			r.reasons[a.Code] = a.Message
+		}
 		r.bytes += int64(a.Bytes)
 		for function, outcome := range a.Missing {
 			if outcome == "shed" {

@@ -43,7 +43,8 @@ type Result struct {
 	Refused      int64   `json:"refused" jsonschema:"refused, retryable or not"`
 	Lost         int64   `json:"lost" jsonschema:"never answered"`
 
-	RefusedByCode map[string]int64 `json:"refused_by_code" jsonschema:"answers without annotations, by code"`
+	RefusedByCode map[string]int64  `json:"refused_by_code" jsonschema:"answers without annotations, by code"`
+	Reasons       map[string]string `json:"reasons,omitempty" jsonschema:"message of the first of them, by code"`
 
 	LateFraction         float64          `json:"late_fraction" jsonschema:"F_l: share of the documents due that had a required function late or missing; refused, failed and lost ones count"`
 	AdmittedLateFraction float64          `json:"admitted_late_fraction" jsonschema:"the same share of those that were not refused"`
@@ -77,7 +78,7 @@ func (d *drive) result(machine report.Machine) *Result {
 		Format: Format, Version: Version, Started: d.began, Command: s.Command,
 		Through: d.target.Name(), Workflow: s.Workflow, Words: s.Words.String(), Arrivals: s.Arrivals.String(), Corpus: s.Corpus.Name(),
 		Deadline: milliseconds(s.Deadline), Seed: s.Seed, Duration: s.Duration.Seconds(), MaxLate: s.MaxLate,
-		RefusedByCode: map[string]int64{}, Shed: b.shed, Missing: b.missing, Histogram: report.NewHistogram(), Machine: machine,
+		RefusedByCode: map[string]int64{}, Reasons: b.reasons, Shed: b.shed, Missing: b.missing, Histogram: report.NewHistogram(), Machine: machine,
 	}
 	answers := int64(0)
 	for i, due := range b.due {

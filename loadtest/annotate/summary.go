@@ -28,6 +28,11 @@ generator %.2f CPU s, lag p99 %.2f ms
 	if err == nil && len(r.RefusedByCode) > 0 {
 		_, err = fmt.Fprintf(out, "not annotated: %s\n", counts(r.RefusedByCode))
 	}
+	for _, code := range slices.Sorted(maps.Keys(r.Reasons)) {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "  the first %s: %s\n", code, r.Reasons[code])
+		}
+	}
 	if err == nil && len(r.Missing) > 0 {
 		_, err = fmt.Fprintf(out, "functions that did not end: %s\n", counts(r.Missing))
 	}
