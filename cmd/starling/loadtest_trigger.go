@@ -40,7 +40,7 @@ Exit status 3 when less came within the limit than --min-within asks for, as sha
 		Example: `  starling loadtest trigger --rate 40e6 --net jet --limit 300ns --json run.json
   starling loadtest trigger --rate 20e6 --net image --place memory
   starling loadtest trigger --rate max --net jet --batch 16 --cores 1
-  starling loadtest trigger --rate 30 --op 1000000 --size 1048576 --limit 3us --poller yielding`,
+  starling loadtest trigger --rate 30 --op 1000000 --size 1048576 --limit 1ms --poller yielding --cores 1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return interrupted(o.run(cmd.Context(), cmd.OutOrStdout()))

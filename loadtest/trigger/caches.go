@@ -60,10 +60,18 @@ const (
 	usualL3 = 16 << 20
 )
 
+// An arena holds some records however large they are, since of a single one either all
+// that falls due is selected or nothing; but all arenas hold only so many bytes for that.
+const (
+	fewestRecords = 8
+	mostForFew    = 256 << 20
+)
+
 // records says how many records of a stride make an arena that lies in a place, for
 // each of so many pollers, and where they lie in truth: half of the second level, so
 // that weights and the like fit beside them; half of the third shared out, and
-// more than the second; four times the third.
+// more than the second; four times the third. Large records lie further out, where there
+// would be fewer than fewestRecords.
 func (c Caches) records(place string, stride, pollers int) (count int, fits string) {
 	l2, l3 := c.L2, c.L3
 	if l2 == 0 {
@@ -75,6 +83,9 @@ func (c Caches) records(place string, stride, pollers int) (count int, fits stri
 	bytes := map[string]int{"l2": l2 / 2, "l3": max(l3/2/pollers, 2*l2), "memory": 4 * max(l3/pollers, 2*l2)}[place]
 	count = 1
 	for count*2*stride <= bytes {
+		count *= 2
+	}
+	for count < fewestRecords && count*2*stride*pollers <= mostForFew {
 		count *= 2
 	}
 	switch total := count * stride; {

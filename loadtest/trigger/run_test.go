@@ -234,7 +234,8 @@ func TestCachesAndWhereRecordsLie(t *testing.T) {
 		count  int
 		fits   string
 	}{
-		{"l2", 16, 65536, "l2"}, {"l2", 2048, 512, "l2"}, {"l3", 2048, 4096, "l3"}, {"memory", 2048, 32768, "memory"}, {"l2", 1 << 20, 1, "l2"}, {"l2", 4 << 20, 1, "l3"},
+		{"l2", 16, 65536, "l2"}, {"l2", 2048, 512, "l2"}, {"l3", 2048, 4096, "l3"}, {"memory", 2048, 32768, "memory"}, {"l2", 1 << 20, 8, "l3"}, {"l2", 4 << 20, 8, "memory"},
+		{"l2", 64 << 20, 2, "memory"}, {"l2", 256 << 20, 1, "memory"},
 	} {
 		if count, fits := c.records(want.place, want.stride, 2); count != want.count || fits != want.fits {
 			t.Errorf("%s, stride %d: %d in %s", want.place, want.stride, count, fits)
