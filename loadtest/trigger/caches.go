@@ -68,11 +68,11 @@ const (
 )
 
 // records says how many records of a stride make an arena that lies in a place, for
-// each of so many pollers, and where they lie in truth: half of the second level, so
+// each of so many pollers on so many cores, and where they lie in truth: half of the second level, so
 // that weights and the like fit beside them; half of the third shared out, and
 // more than the second; four times the third. Large records lie further out, where there
 // would be fewer than fewestRecords.
-func (c Caches) records(place string, stride, pollers int) (count int, fits string) {
+func (c Caches) records(place string, stride, pollers, cores int) (count int, fits string) {
 	l2, l3 := c.L2, c.L3
 	if l2 == 0 {
 		l2 = usualL2
@@ -80,6 +80,7 @@ func (c Caches) records(place string, stride, pollers int) (count int, fits stri
 	if l3 == 0 {
 		l3 = usualL3
 	}
+	l2 /= max((pollers+cores-1)/max(cores, 1), 1) // pollers that share a core share its cache
 	bytes := map[string]int{"l2": l2 / 2, "l3": max(l3/2/pollers, 2*l2), "memory": 4 * max(l3/pollers, 2*l2)}[place]
 	count = 1
 	for count*2*stride <= bytes {

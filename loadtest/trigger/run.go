@@ -110,7 +110,7 @@ func (r *run) prepare() error {
 	}
 	pollers := r.spec.Cores
 	var count int
-	count, r.fits = readCaches("/", r.core(0)).records(r.spec.Place, stream.Stride(r.work.shape.Size), pollers)
+	count, r.fits = readCaches("/", r.core(0)).records(r.spec.Place, stream.Stride(r.work.shape.Size), pollers, max(len(r.cores), 1))
 	r.note("%s: %d operations for %d bytes; %d records (%s) for each of %d %s pollers",
 		r.work.name, r.work.shape.Operations(), r.work.shape.Size, count, r.fits, pollers, r.spec.Pace)
 	for i := range pollers {

@@ -229,15 +229,17 @@ func TestCachesAndWhereRecordsLie(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	for _, want := range []struct {
-		place  string
-		stride int
-		count  int
-		fits   string
+		place   string
+		stride  int
+		pollers int
+		count   int
+		fits    string
 	}{
-		{"l2", 16, 65536, "l2"}, {"l2", 2048, 512, "l2"}, {"l3", 2048, 4096, "l3"}, {"memory", 2048, 32768, "memory"}, {"l2", 1 << 20, 8, "l3"}, {"l2", 4 << 20, 8, "memory"},
-		{"l2", 64 << 20, 2, "memory"}, {"l2", 256 << 20, 1, "memory"},
+		{"l2", 16, 2, 65536, "l2"}, {"l2", 2048, 2, 512, "l2"}, {"l3", 2048, 2, 4096, "l3"}, {"memory", 2048, 2, 32768, "memory"}, {"l2", 1 << 20, 2, 8, "l3"}, {"l2", 4 << 20, 2, 8, "memory"},
+		{"l2", 64 << 20, 2, 2, "memory"}, {"l2", 256 << 20, 2, 1, "memory"},
+		{"l2", 16, 99, 1024, "l2"}, {"l2", 64 << 10, 99, 8, "memory"},
 	} {
-		if count, fits := c.records(want.place, want.stride, 2); count != want.count || fits != want.fits {
+		if count, fits := c.records(want.place, want.stride, want.pollers, 2); count != want.count || fits != want.fits {
 			t.Errorf("%s, stride %d: %d in %s", want.place, want.stride, count, fits)
 		}
 	}
