@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ func (d *Definition) step(at string, s Step) (workflow.Step[Job], error) {
 	step := workflow.Step[Job]{Function: s.Function, Shed: s.Optional}
 	var words []string
 	var holds []func(*Job) bool
+	var all []error
 	if english[s.Function] {
 		words = append(words, "language is en")
 		holds = append(holds, func(j *Job) bool { return j.Language.English() })
@@ -21,11 +23,11 @@ func (d *Definition) step(at string, s Step) (workflow.Step[Job], error) {
 	if c := s.When; c != nil {
 		for _, name := range c.Topic {
 			if !slices.ContainsFunc(d.Topics, func(t Topic) bool { return t.Name == name }) {
-				return step, wrong(at+"when.topic="+name, "the workflow has no topic %q: add it as [[workflow.topic]], or name one of its own", name)
+				all = append(all, wrong(at+"when.topic="+name, "the workflow has no topic %q: add it as [[workflow.topic]], or name one of its own", name))
 			}
 		}
 		if c.Sentiment != "" && c.Sentiment != "negative" && c.Sentiment != "positive" {
-			return step, wrong(at+"when.sentiment", "sentiment %q: want negative or positive", c.Sentiment)
+			all = append(all, wrong(at+"when.sentiment", "sentiment %q: want negative or positive", c.Sentiment))
 		}
 		add := func(set bool, word string, after string, hold func(*Job) bool) {
 			if !set {
@@ -60,7 +62,7 @@ func (d *Definition) step(at string, s Step) (workflow.Step[Job], error) {
 			return true
 		}
 	}
-	return step, nil
+	return step, errors.Join(all...)
 }
 
 func (j *Job) about(topics []string) bool {

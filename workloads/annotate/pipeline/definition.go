@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,7 +115,7 @@ func Defaults() []Definition {
 }
 
 // ParseDefinitions reads the workflows of a file, whose name is for errors. Keys that
-// are not known are errors. The error is a *DefinitionError.
+// are not known are errors. The error is a *DefinitionError, or several joined.
 func ParseDefinitions(name string, file []byte) ([]Definition, error) {
 	var all struct {
 		Workflows []Definition `toml:"workflow"`
@@ -132,39 +133,38 @@ func ParseDefinitions(name string, file []byte) ([]Definition, error) {
 	return all.Workflows, nil
 }
 
-// Deploy deploys workflows. If one is refused none is deployed; the error then is a
-// *DefinitionError if it comes from a file, and may wrap a *workflow.GraphError or an
-// *invoke.NotAdmittedError.
+// Deploy deploys workflows. If one is refused none is deployed; the error then tells of
+// all that are wrong, joined: each is a *DefinitionError if it comes from a file, and may
+// wrap a *workflow.GraphError or an *invoke.NotAdmittedError.
 func (p *Pipeline) Deploy(definitions ...Definition) error {
-	for _, d := range definitions {
+	var refused []error
+	for i, d := range definitions {
+		if d.Name != "" && slices.ContainsFunc(definitions[:i], func(other Definition) bool { return other.Name == d.Name }) {
+			refused = append(refused, d.locate(wrong("name", "there are two of that name: give this one another")))
+			continue
+		}
 		w, err := p.deploy(d)
 		if err != nil {
-			p.Close()
-			p.flows, p.order = map[string]*Workflow{}, nil
-			return d.locate(err)
+			refused = append(refused, d.locate(err))
+			continue
 		}
 		p.flows[d.Name] = w
 		p.order = append(p.order, w)
 	}
-	return nil
+	if refused != nil {
+		p.Close()
+		p.flows, p.order = map[string]*Workflow{}, nil
+	}
+	return join(refused)
 }
 
 func (p *Pipeline) deploy(d Definition) (*Workflow, error) {
-	if err := d.check(); err != nil {
-		return nil, err
-	}
-	if p.flows[d.Name] != nil {
-		return nil, wrong("name", "there are two of that name: give this one another")
-	}
 	if d.Deadline == 0 {
 		d.Deadline = Duration(100 * time.Millisecond)
 	}
-	topics, err := p.topics(d.Topics)
-	if err != nil {
-		return nil, err
-	}
-	steps, err := p.steps(&d)
-	if err != nil {
+	topics, noTopics := p.topics(d.Topics)
+	steps, noSteps := p.steps(&d)
+	if err := errors.Join(d.check(), noTopics, noSteps); err != nil {
 		return nil, err
 	}
 	flow, err := p.engine.Deploy(workflow.Graph[Job]{
@@ -211,21 +211,21 @@ func (p *Pipeline) steps(d *Definition) ([]workflow.Step[Job], error) {
 		needs[f.Name] = f.Needs
 	}
 	var steps []workflow.Step[Job]
+	var all []error
 	there := map[string]bool{}
 	for i, s := range d.Steps {
 		at := fmt.Sprintf("step[%d].", i)
 		if there[s.Function] {
-			return nil, wrong(at+"function", "step %q is there twice: remove one", s.Function)
+			all = append(all, wrong(at+"function", "step %q is there twice: remove one", s.Function))
+			continue
 		}
 		if _, ok := needs[s.Function]; !ok {
-			return nil, wrong(at+"function", "there is no function %q: want one of %s", s.Function, strings.Join(p.Functions(), ", "))
+			all = append(all, wrong(at+"function", "there is no function %q: want one of %s", s.Function, strings.Join(p.Functions(), ", ")))
+			continue
 		}
 		there[s.Function] = true
 		step, err := d.step(at, s)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, step)
+		all, steps = append(all, err), append(steps, step)
 	}
 	for i := 0; i < len(steps); i++ { // it grows
 		for _, need := range slices.Concat(needs[steps[i].Function], steps[i].After) {
@@ -234,11 +234,8 @@ func (p *Pipeline) steps(d *Definition) ([]workflow.Step[Job], error) {
 			}
 			there[need] = true
 			step, err := d.step("", Step{Function: need})
-			if err != nil {
-				return nil, err
-			}
-			steps = append(steps, step)
+			all, steps = append(all, err), append(steps, step)
 		}
 	}
-	return steps, nil
+	return steps, errors.Join(all...)
 }

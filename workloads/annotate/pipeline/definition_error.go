@@ -48,8 +48,37 @@ func wrong(part, problem string, args ...any) error {
 	return &wrongPart{part, fmt.Sprintf(problem, args...)}
 }
 
-// locate adds the workflow's name to an error, and the place if there is a file.
+// locate adds the workflow's name to each of the errors in err, and the place if there is
+// a file.
 func (d *Definition) locate(err error) error {
+	var located []error
+	for _, one := range joined(err) {
+		located = append(located, d.locateOne(one))
+	}
+	return join(located)
+}
+
+// joined are the errors that errors.Join made one of, in their order.
+func joined(err error) (all []error) {
+	many, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, one := range many.Unwrap() {
+		all = append(all, joined(one)...)
+	}
+	return all
+}
+
+// join is errors.Join that leaves a single error as it is.
+func join(all []error) error {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return errors.Join(all...)
+}
+
+func (d *Definition) locateOne(err error) error {
 	if d.origin == nil {
 		return fmt.Errorf("workflow %q: %w", d.Name, err)
 	}
@@ -78,32 +107,35 @@ func (d *Definition) part(err error) string {
 
 // check tests what concerns the definition alone.
 func (d *Definition) check() error {
-	switch {
-	case d.Name == "":
-		return wrong("", `it has no name: write for example name = "moderation"`)
-	case d.Rate < 0:
-		return wrong("rate", "rate %v is negative: leave it out for best effort", d.Rate)
-	case d.Burst < 0 || d.Burst > 0 && d.Rate == 0:
-		return wrong("burst", "burst %d is part of a guarantee: add rate, or leave burst out", d.Burst)
-	case d.Queue < 0:
-		return wrong("queue", "queue %d is negative: leave it out for the default", d.Queue)
-	case d.Refuse != "" && d.Refuse != "largest" && d.Refuse != "newest":
-		return wrong("refuse", "refuse %q: write \"largest\" or \"newest\"", d.Refuse)
-	case d.MissTarget < 0 || d.MissTarget > 1:
-		return wrong("miss_target", "miss_target %v is a share: write 0.01 for 1 %%", d.MissTarget)
+	var all []error
+	check := func(bad bool, part, problem string, args ...any) {
+		if bad {
+			all = append(all, wrong(part, problem, args...))
+		}
 	}
-	return nil
+	check(d.Name == "", "", `it has no name: write for example name = "moderation"`)
+	check(d.Rate < 0, "rate", "rate %v is negative: leave it out for best effort", d.Rate)
+	check(d.Burst < 0 || d.Burst > 0 && d.Rate == 0, "burst", "burst %d is part of a guarantee: add rate, or leave burst out", d.Burst)
+	check(d.Queue < 0, "queue", "queue %d is negative: leave it out for the default", d.Queue)
+	check(d.Refuse != "" && d.Refuse != "largest" && d.Refuse != "newest", "refuse", "refuse %q: write \"largest\" or \"newest\"", d.Refuse)
+	check(d.MissTarget < 0 || d.MissTarget > 1, "miss_target", "miss_target %v is a share: write 0.01 for 1 %%", d.MissTarget)
+	return errors.Join(all...)
 }
 
-// notRead says why a file was not read.
+// notRead says why a file was not read: all unknown keys, or what the first error is.
 func notRead(file string, text []byte, err error) error {
 	var strict *toml.StrictMissingError
 	var at *toml.DecodeError
 	switch {
 	case errors.As(err, &strict) && len(strict.Errors) > 0:
-		line, column := strict.Errors[0].Position()
-		key := findPlaces(text).at(place{line, column}) // that of the error lacks inline tables
-		return &DefinitionError{file, line, column, fmt.Sprintf("unknown key %s: %s", key[strings.LastIndexByte(key, '.')+1:], knownKeys(key)), err}
+		places := findPlaces(text)
+		var all []error
+		for i := range strict.Errors {
+			line, column := strict.Errors[i].Position()
+			key := places.at(place{line, column}) // that of the error lacks inline tables
+			all = append(all, &DefinitionError{file, line, column, fmt.Sprintf("unknown key %s: %s", key[strings.LastIndexByte(key, '.')+1:], knownKeys(key)), err})
+		}
+		return join(all)
 	case errors.As(err, &at):
 		line, column := at.Position()
 		return &DefinitionError{file, line, column, strings.TrimPrefix(at.Error(), "toml: "), err}

@@ -277,6 +277,57 @@ step = [{function = "speech"}]`, `w.toml:3:1: workflow "x": function annotate.x 
 	}
 }
 
+// All that is wrong in a file is told at once, each with its place.
+func TestAllThatIsWrongIsTold(t *testing.T) {
+	for _, c := range []struct {
+		file string
+		say  []string
+	}{
+		{`[[workflow]]
+name = "a"
+colour = "red"
+step = [{function = "speech", colour = "blue"}]`, []string{"w.toml:3:1: unknown key colour: a workflow", "w.toml:4:31: unknown key colour: a step"}},
+		{`[[workflow]]
+name = "a"
+rate = -1
+queue = -1
+topic = [{name = "b", words = ["qqqqqqqqqqq"]}, {name = "c", words = ["qqqqqqqqqqq"]}]
+step = [
+  {function = "speach"},
+  {function = "parse", when = {sentiment = "angry"}}]
+[[workflow]]
+name = "a"
+[[workflow]]
+name = "d"
+rate = 1e9
+step = [{function = "speech"}]`, []string{
+			`w.toml:3:1: workflow "a": rate`, `w.toml:4:1: workflow "a": queue`, `w.toml:5:11: workflow "a": topic "b"`, `w.toml:5:50: workflow "a": topic "c"`,
+			`w.toml:7:4: workflow "a": there is no function "speach"`, `w.toml:8:32: workflow "a": sentiment`, `w.toml:10:1: workflow "a": there are two`,
+			`w.toml:13:1: workflow "d": function annotate.d not admitted`,
+		}},
+	} {
+		p := newPipeline(t, Options{})
+		definitions, err := ParseDefinitions("w.toml", []byte(c.file))
+		if err == nil {
+			err = p.Deploy(definitions...)
+		}
+		var said *DefinitionError
+		if !errors.As(err, &said) || len(p.Workflows()) != 0 {
+			t.Fatalf("error %v, %d deployed", err, len(p.Workflows()))
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != len(c.say) {
+			t.Errorf("%d errors, want %d:\n%v", len(lines), len(c.say), err)
+			continue
+		}
+		for i, want := range c.say {
+			if !strings.HasPrefix(lines[i], want) {
+				t.Errorf("%s\nwant %s", lines[i], want)
+			}
+		}
+	}
+}
+
 // Whatever a document is like, what its functions add to it is within what they declare,
 // and what they use is accounted for.
 func TestMemoryIsWithinWhatIsDeclared(t *testing.T) {

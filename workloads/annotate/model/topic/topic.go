@@ -45,22 +45,26 @@ func (e *NoVectorError) Error() string {
 func New(vectors *embedding.Vectors, definitions []Definition) (*Set, error) {
 	s := &Set{}
 	named := map[string]bool{}
+	var all []error
 	for _, d := range definitions {
 		if d.Name == "" || named[d.Name] {
-			return nil, errors.New("topics need names of their own: " + d.Name)
+			all = append(all, errors.New("topics need names of their own: "+d.Name))
 		}
 		named[d.Name] = true
 		if !(d.Threshold >= 0 && d.Threshold < 1) {
-			return nil, fmt.Errorf("topic %q: threshold %v is not between 0 and 1", d.Name, d.Threshold)
+			all = append(all, fmt.Errorf("topic %q: threshold %v is not between 0 and 1", d.Name, d.Threshold))
 		}
 		v, ok := centre(vectors, d)
 		if !ok {
-			return nil, &NoVectorError{Topic: d.Name}
+			all = append(all, &NoVectorError{Topic: d.Name})
 		}
 		if d.Threshold == 0 {
 			d.Threshold = DefaultThreshold
 		}
 		s.names, s.thresholds, s.vectors = append(s.names, d.Name), append(s.thresholds, d.Threshold), append(s.vectors, v[:]...)
+	}
+	if all != nil {
+		return nil, errors.Join(all...)
 	}
 	return s, nil
 }
