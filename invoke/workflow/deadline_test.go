@@ -260,7 +260,7 @@ func TestTooLargeForItsDeadline(t *testing.T) {
 	w := deploy(t, e, graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Steps: steps("slow")})
 	err := w.Submit(&run{Document: &page{}, Size: 101, Done: func(*run) { t.Error("done") }})
 	var refusal *workflow.Refusal
-	if !errors.As(err, &refusal) || refusal.Reason != workflow.TooLarge || refusal.Retryable || !strings.Contains(err.Error(), "101ms after arrival, due after 100ms") {
+	if !errors.As(err, &refusal) || refusal.Reason != workflow.TooLarge || refusal.Retryable || !strings.Contains(err.Error(), "101ms after arrival, due after 100ms (fixed 0s + 1e+06 ns x size 101 = 101ms)") {
 		t.Error(err)
 	}
 }

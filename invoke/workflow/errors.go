@@ -100,12 +100,16 @@ type Refusal struct {
 	// Predicted is how long it would have taken from arrival, of Deadline; 0 where
 	// that was not the reason.
 	Predicted, Deadline time.Duration
+	alone               reckoning // of TooLarge
 }
 
 func (r *Refusal) Error() string {
 	s := fmt.Sprintf("%s refused: %s", r.Workflow, r.Reason)
 	if r.Predicted > 0 {
 		s += fmt.Sprintf(": would end %v after arrival, due after %v", r.Predicted.Round(time.Microsecond), r.Deadline)
+	}
+	if r.alone != (reckoning{}) {
+		s += fmt.Sprintf(" (%v)", r.alone)
 	}
 	if r.Retryable {
 		s += fmt.Sprintf(", retry after %v", r.RetryAfter)

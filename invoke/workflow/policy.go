@@ -112,11 +112,13 @@ func (p *policy) busy(now invoke.Instant) time.Duration {
 func (f *flow) levelCost(level int) cost { return f.cost[min(level, f.levels-1)] }
 
 // alone is how long a document takes with nothing else to do.
-func (p *policy) alone(f *flow, size int) time.Duration {
+func (p *policy) alone(f *flow, size int) time.Duration { return f.reckoning(size).took() }
+
+func (f *flow) reckoning(size int) reckoning {
 	if f.splitAbove > 0 && size > f.splitAbove {
-		return time.Duration(float64(f.whole.at(size)) + float64(f.mapped.at(size))/f.workers)
+		return reckoning{f.whole, f.mapped, f.workers, size}
 	}
-	return time.Duration(f.levelCost(maxLevels).at(size))
+	return reckoning{whole: f.levelCost(maxLevels), size: size}
 }
 
 func (f *flow) margin(share float64) time.Duration {

@@ -33,6 +33,8 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 		}
 		if refusal.Retryable {
 			refusal.RetryAfter = e.policy.retryAfter(now)
+		} else {
+			refusal.alone = t.flow.reckoning(t.size)
 		}
 		e.mu.Unlock()
 		return refusal
