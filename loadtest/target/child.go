@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -79,8 +81,11 @@ func (c *child) readLog(from io.Reader, serving chan<- string) {
 			Listen  string     `json:"listen"`
 		}
 		text := lines.Text()
+		var fields []slog.Attr
 		if json.Unmarshal([]byte(text), &line) != nil {
 			line.Level, line.Message = slog.LevelWarn, text
+		} else {
+			fields = fieldsOf(text)
 		}
 		if line.Message == "serving" && line.Listen != "" {
 			select {
@@ -96,10 +101,31 @@ func (c *child) readLog(from io.Reader, serving chan<- string) {
 		}
 		c.mu.Unlock()
 		if line.Level >= slog.LevelWarn && !quiet {
-			c.log.Warn("the server says: " + text)
+			c.log.LogAttrs(context.Background(), line.Level, "the server says: "+line.Message, fields...)
 		}
 	}
 	_, _ = io.Copy(io.Discard, from) // a line too long: the server must not wait for a reader
+}
+
+// fieldsOf gives what a line of a log has beside time, level and message.
+func fieldsOf(line string) (fields []slog.Attr) {
+	var all map[string]json.RawMessage
+	if json.Unmarshal([]byte(line), &all) != nil {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		switch key {
+		case slog.TimeKey, slog.LevelKey, slog.MessageKey:
+			continue
+		}
+		value := string(all[key])
+		var text string
+		if json.Unmarshal(all[key], &text) == nil {
+			value = text
+		}
+		fields = append(fields, slog.String(key, value))
+	}
+	return fields
 }
 
 func (c *child) lastLines() string {

@@ -2,10 +2,14 @@ package target
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/starling-vr/starling/loadtest/exposition"
 	"github.com/starling-vr/starling/loadtest/generator"
 )
+
+const cpuMetric = "process_cpu_seconds_total"
 
 // Remote is a server that is there already. What it uses is read from the
 // /metrics of its processes.
@@ -19,6 +23,21 @@ func NewRemote(metrics []string) *Remote {
 	return &Remote{metrics: metrics}
 }
 
+// Check says which of the addresses are not those of /metrics.
+func (r *Remote) Check(ctx context.Context) error {
+	for _, url := range r.metrics {
+		all, err := exposition.Read(ctx, url)
+		if _, known := all[cpuMetric]; err == nil && !known {
+			err = errors.New("there is no " + cpuMetric + " among what it says")
+		}
+		if err != nil {
+			return fmt.Errorf("--server-metrics %s: %w; give the address of /metrics of a process of the target, like http://HOST:PORT/metrics, "+
+				"or leave --server-metrics out: then the server's processor time is not known", url, err)
+		}
+	}
+	return nil
+}
+
 // Usage implements generator.Meter. What a store uses that has processes of its
 // own is not in it.
 func (r *Remote) Usage(ctx context.Context) (generator.Usage, error) {
@@ -28,7 +47,7 @@ func (r *Remote) Usage(ctx context.Context) (generator.Usage, error) {
 		if err != nil {
 			return u, err
 		}
-		u.CPU += all["process_cpu_seconds_total"]
+		u.CPU += all[cpuMetric]
 		u.RSS += int64(all["process_resident_memory_bytes"])
 		addUsage(&u, all)
 	}
