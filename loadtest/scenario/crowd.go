@@ -263,6 +263,9 @@ func (c *Crowd) Participants() int { return c.slots() + len(c.lives.slot) }
 // Present is how many participants are present at once, storms apart.
 func (c *Crowd) Present() int { return c.slots() }
 
+// Groups is how many groups, matches or clusters the participants are spread among.
+func (c *Crowd) Groups() int { return len(c.layout.homes) }
+
 // Rate is the mean lambda of the crowd, actions per second of each participant.
 func (c *Crowd) Rate() float64 {
 	if c.options.Rate > 0 {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -60,13 +61,17 @@ func Load(nameOrFile string) (*Scenario, error) {
 // Parse reads a scenario from TOML. Keys that it does not know are refused, with
 // their lines; so is what makes no sense.
 func Parse(name string, text []byte) (*Scenario, error) {
+	if !utf8.Valid(text) || bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f }) {
+		return nil, fmt.Errorf("scenario %s: the file is not text: want TOML, as `starling loadtest scenarios` shows it", name)
+	}
 	s := &Scenario{Name: name, Ring: 1, Mix: Mix{Things: 0.25}, Walk: Walk{Stride: 20}}
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(s)
 	var unknown *toml.StrictMissingError
 	var bad *toml.DecodeError
 	switch {
 	case errors.As(err, &unknown):
-		return nil, fmt.Errorf("scenario %s: unknown keys:\n%s", name, unknown.String())
+		err := fmt.Errorf("scenario %s: unknown keys:\n%s", name, unknown.String())
+		return nil, errors.Join(err, s.Validate()) // of what is known
 	case errors.As(err, &bad):
 		row, column := bad.Position()
 		return nil, fmt.Errorf("scenario %s: line %d, column %d: %w\n%s", name, row, column, err, bad.String())

@@ -119,6 +119,19 @@ func TestErrorsSayWhatIsWrongAndWhere(t *testing.T) {
 	}
 }
 
+// One reading tells all faults, and shows nothing that a terminal would act on.
+func TestFaultsOfAFile(t *testing.T) {
+	_, err := scenario.Parse("faulty", []byte("colour = 1\n[groups]\nsize = 0\n"))
+	if err == nil || !strings.Contains(err.Error(), "colour") || !strings.Contains(err.Error(), "groups.size is 0") {
+		t.Errorf("%v", err)
+	}
+	for _, binary := range []string{"\x7fELF\x02\x01", "a = \"\xff\xfe\"", "a = \"\x1b[2J\""} {
+		if _, err := scenario.Parse("binary", []byte(binary)); err == nil || !strings.Contains(err.Error(), "is not text") {
+			t.Errorf("%q: %v", binary, err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, name := range scenario.Names() {
 		text, err := scenario.Source(name)
