@@ -55,6 +55,7 @@ type deliveries struct {
 	budget   Budget
 	over     bool
 	calm     int     // reviews in a row below it
+	above    int64   // since when it is exceeded, nanoseconds since 1970; 0: it is not
 	reviewed uint64  // number of the last review
 	viewers  int     // watches that are viewers of a crowd, or become ones
 	placing  bool    // the avatar moved in this turn
@@ -63,8 +64,11 @@ type deliveries struct {
 }
 
 const (
-	// A client is over its budget once it is exceeded, until there was less than
+	// A client is over its budget once it was exceeded for a second, as a group that
+	// comes together does for a moment only, or is by far; until there was less than
 	// calmShare of it in calmReviews reviews.
+	aboveTime   = time.Second
+	byFar       = 2
 	calmShare   = 0.8
 	calmReviews = 8
 	// fullShare of the budget is for cells that are not thinned.
@@ -176,15 +180,19 @@ func (h *Hub) reviewClient(c *Client, now time.Time) {
 		budget = h.squeeze.apply(budget, floor)
 	}
 	was := c.over
-	switch {
-	case budget.exceeded(entities, bytes, 1):
-		c.over, c.calm = true, 0
-	case c.over && !budget.exceeded(entities, bytes, calmShare):
-		if c.calm++; c.calm >= calmReviews {
+	if budget.exceeded(entities, bytes, 1) {
+		if c.above == 0 {
+			c.above = now.UnixNano()
+		}
+		c.calm = 0
+		c.over = c.over || now.UnixNano()-c.above >= int64(aboveTime) || budget != c.budget || budget.exceeded(entities, bytes, byFar)
+	} else {
+		c.above = 0
+		if budget.exceeded(entities, bytes, calmShare) {
+			c.calm = 0
+		} else if c.calm++; c.calm >= calmReviews {
 			c.over = false
 		}
-	default:
-		c.calm = 0
 	}
 	if c.over != was {
 		if c.over {

@@ -95,6 +95,41 @@ func TestBudgetHolds(t *testing.T) {
 	})
 }
 
+// A group that comes together does much for a moment: nobody is thinned for that.
+func TestAMomentIsNoCrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLawn(t, 60, Budget{Entities: 400}, 24)
+		over := func() float64 { return gauge(t, w.hubs.metrics.OverBudget) }
+		for range 40 { // two seconds of peace
+			w.pass()
+		}
+		for range 20 {
+			w.pass(some(w.random, 30, 60)...)
+		}
+		if over() != 0 {
+			t.Error("over its budget after three quarters of a second with half as much again")
+		}
+		for range 20 {
+			w.pass(some(w.random, 30, 60)...)
+		}
+		if over() != 1 {
+			t.Error("not over its budget after a second and a half")
+		}
+		for range 100 {
+			w.pass()
+		}
+		if over() != 0 {
+			t.Error("still over its budget after five seconds of peace")
+		}
+		for range 5 {
+			w.pass(some(w.random, 160, 60)...)
+		}
+		if over() != 1 {
+			t.Error("four times its budget has to wait")
+		}
+	})
+}
+
 // What the very nearest do is told in the tick in which they do it, each time;
 // others wait.
 func TestNearestComeAtOnce(t *testing.T) {

@@ -53,3 +53,12 @@ func TestLatency(t *testing.T) {
 		t.Errorf("%d of 2 metrics", found)
 	}
 }
+
+func gauge(t testing.TB, g prometheus.Gauge) float64 {
+	t.Helper()
+	var out dto.Metric
+	if err := g.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.GetGauge().GetValue()
+}
