@@ -36,6 +36,15 @@ func (s *Service) routes() http.Handler {
 	mux.HandleFunc("GET /v1/annotate/workflows", s.listWorkflows)
 	mux.HandleFunc("GET /v1/annotations", s.subscribe)
 	mux.HandleFunc("GET /v1/entities/{id}", s.entity)
+	for path, method := range map[string]string{"/v1/annotate": "POST", "/v1/annotate/workflows": "GET, HEAD", "/v1/annotations": "GET, HEAD", "/v1/entities/{id}": "GET, HEAD"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", method)
+			writeProblem(w, "", "", problem("method_not_allowed", "want "+method))
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, q *http.Request) {
+		writeProblem(w, "", "", problem("not_found", fmt.Sprintf("there is no %.200q: want /v1/annotate, /v1/annotate/workflows, /v1/annotations or /v1/entities/ID", q.URL.Path)))
+	})
 	return mux
 }
 

@@ -36,6 +36,7 @@ var problems = map[string]kindOfProblem{
 	"unauthorized":           {http.StatusUnauthorized, codes.Unauthenticated, false},
 	"forbidden":              {http.StatusForbidden, codes.PermissionDenied, false},
 	"not_found":              {http.StatusNotFound, codes.NotFound, false},
+	"method_not_allowed":     {http.StatusMethodNotAllowed, codes.Unimplemented, false},
 	"too_large":              {http.StatusRequestEntityTooLarge, codes.OutOfRange, false},
 	"unsupported_media_type": {http.StatusUnsupportedMediaType, codes.InvalidArgument, false},
 	"too_late":               {http.StatusTooManyRequests, codes.ResourceExhausted, true},

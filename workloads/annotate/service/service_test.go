@@ -302,11 +302,23 @@ func TestWrongRequests(t *testing.T) {
 	if _, a := s.post(t, "application/json", "/v1/annotate", `{"text":"fine","workflow":"bad"}`); a.Error != nil {
 		t.Errorf("%+v", a.Error)
 	}
-	r, err := http.Get(s.url + "/v1/annotate")
-	if err != nil || r.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("GET: %v %v", r.StatusCode, err)
+	for path, want := range map[string]struct {
+		status int
+		code   string
+	}{"/v1/annotate": {405, "method_not_allowed"}, "/v1/annotate/other": {404, "not_found"}, "/v1/entities/": {404, "not_found"}} {
+		r, err := http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a answerJSON
+		if err := json.NewDecoder(r.Body).Decode(&a); err != nil || r.StatusCode != want.status || a.Error == nil || a.Error.Code != want.code || a.Error.Message == "" {
+			t.Errorf("GET %s: %v %v %+v", path, r.StatusCode, err, a.Error)
+		}
+		if r.StatusCode == http.StatusMethodNotAllowed && r.Header.Get("Allow") != "POST" {
+			t.Errorf("Allow: %q", r.Header.Get("Allow"))
+		}
+		r.Body.Close()
 	}
-	r.Body.Close()
 }
 
 func TestUnknownParametersAreNamed(t *testing.T) {
