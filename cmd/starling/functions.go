@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
+	"github.com/starling-vr/starling/internal/config"
 )
 
 func functionsCommand() *cobra.Command {
@@ -103,8 +104,8 @@ func (s *seenFunctions) list(to io.Writer) error {
 	fmt.Fprintln(w, "FUNCTION\tNODE\tSHAPE\tCLASS\tCONTRACT\tRUNS/S\tMISSES/S\tREFUSALS/S\tMISSED\tQUEUE P50/P99\tRUN P50/P99\tUSED GB S\tR GB S\tR CORE S")
 	for _, f := range s.now.Functions {
 		name := f.Name
-		if f.PartOf != "" {
-			name = f.PartOf + " / " + name
+		if f.PartOf != "" && !strings.HasPrefix(name, f.PartOf+"/") {
+			name = f.PartOf + "/" + name
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%s\t%s\t%s\t%.3g\t%.3g\t%.3g\n", name, f.Node, f.Shape, f.Class, contract(f.Contract),
 			s.rate(f, (*clusterv1.FunctionStatus).GetInvocations), s.rate(f, (*clusterv1.FunctionStatus).GetMisses), s.rate(f, refusals),
@@ -171,7 +172,7 @@ func (s *seenFunctions) describe(to io.Writer, name string) error {
 		return w.Flush()
 	}
 	slices.Sort(known)
-	return fmt.Errorf("no process runs a function %q; there are %s", name, strings.Join(slices.Compact(known), ", "))
+	return fmt.Errorf("no process runs a function %q%s", name, config.Suggestion(name, slices.Compact(known), "`starling functions list` shows all"))
 }
 
 func (s *seenFunctions) describeOne(w io.Writer, f *clusterv1.FunctionStatus) {

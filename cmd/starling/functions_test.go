@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starling "github.com/starling-vr/starling/clients/go"
 )
 
@@ -43,7 +44,7 @@ func TestFunctionsAreListedAndDescribed(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^  run +[1-9]`).MatchString(said) {
 		t.Errorf("nothing ran:\n%s", said)
 	}
-	if _, err := run("", "functions", "describe", "speek", "--peer", peer, "--over", "10ms"); err == nil || !strings.Contains(err.Error(), "there are actions.read, ") {
+	if _, err := run("", "functions", "describe", "speek", "--peer", peer, "--over", "10ms"); err == nil || !strings.Contains(err.Error(), `did you mean "speak"?`) {
 		t.Error(err)
 	}
 	if _, err := run("", "functions", "list", "--peer", peer, "--over", "0s"); err == nil {
@@ -51,6 +52,16 @@ func TestFunctionsAreListedAndDescribed(t *testing.T) {
 	}
 	if status, body := fetch(t, "http://"+listen+"/functions"); status != 200 || !strings.Contains(body, `"name":"speak"`) && !strings.Contains(body, `"name": "speak"`) {
 		t.Errorf("%d %.200s", status, body)
+	}
+}
+
+func TestPartsAreNamedByWhatTheyAreOf(t *testing.T) {
+	var b strings.Builder
+	seen := seenFunctions{before: new(clusterv1.ListFunctionsReply), now: &clusterv1.ListFunctionsReply{Functions: []*clusterv1.FunctionStatus{
+		{Name: "annotate.default/parse", PartOf: "annotate.default"}, {Name: "chain", PartOf: "trigger"},
+	}}}
+	if err := seen.list(&b); err != nil || !strings.Contains(b.String(), "\nannotate.default/parse ") || !strings.Contains(b.String(), "\ntrigger/chain ") {
+		t.Errorf("%v\n%s", err, &b)
 	}
 }
 

@@ -72,6 +72,9 @@ func (s *shares) Set(text string) error {
 	return nil
 }
 
+// leastPrecision is the finest search for a limit.
+const leastPrecision = 0.005
+
 // guaranteeable are run times of synthetic functions that leave room for a guarantee on
 // two cores: each of the four workflows waits for one that was just begun, and for the
 // other three.
@@ -186,6 +189,8 @@ func (o *annotateOptions) run(ctx context.Context, out io.Writer) error {
 		return errors.New("give one of --find-limit and --find-r")
 	case o.findR && !o.inProcess && !o.synthetic:
 		return errors.New("--find-r needs --in-process or --synthetic")
+	case o.precision < leastPrecision:
+		return fmt.Errorf("--precision %s: want %g%% or more", &o.precision, 100*leastPrecision)
 	case o.workers < 0:
 		return fmt.Errorf("--workers %d: want 1 or more", o.workers)
 	case o.workers > 0 && !o.inProcess && !o.synthetic:

@@ -39,3 +39,9 @@ func TestGuaranteesOfSyntheticFunctions(t *testing.T) {
 		}
 	}
 }
+
+func TestAPrecisionOfNothingIsRefused(t *testing.T) {
+	if _, err := run("", "loadtest", "annotate", "--synthetic", "--find-limit", "--precision", "0"); err == nil || !strings.Contains(err.Error(), "--precision 0%: want 0.5% or more") {
+		t.Error(err)
+	}
+}

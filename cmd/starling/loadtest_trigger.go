@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,20 @@ type triggerOptions struct {
 	minWithin share
 	json      string
 	plain     bool
+}
+
+// operations is a number that may be written as 1e6.
+type operations int
+
+func (o *operations) String() string { return strconv.Itoa(int(*o)) }
+func (o *operations) Type() string   { return "int" }
+func (o *operations) Set(text string) error {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || v != math.Trunc(v) || !(v > 0 && v <= 1e15) {
+		return fmt.Errorf("%q: want operations like 1000000 or 1e6", text)
+	}
+	*o = operations(v)
+	return nil
 }
 
 // withinTooFew is the exit status when --min-within is not met.
@@ -50,7 +65,7 @@ Exit status 3 when less came within the limit than --min-within asks for, as sha
 	flags := cmd.Flags()
 	flags.Var(&s.Rate, "rate", "N_t: records per second, or max for as many as can be decided")
 	flags.StringVar(&s.Net, "net", "", "`NAME` of a network that comes with Starling ("+strings.Join(trigger.Networks(), ", ")+"); default jet, unless --op and --size are given")
-	flags.IntVar(&s.Operations, "op", 0, "Op: operations for each record; with --size a network of the generated family")
+	flags.Var((*operations)(&s.Operations), "op", "Op: operations for each record; with --size a network of the generated family")
 	flags.IntVar(&s.Size, "size", 0, "S_t: bytes of a record")
 	flags.DurationVar(&s.Limit, "limit", 300*time.Nanosecond, "L_t: from when a record is due to its decision")
 	flags.Float64Var(&s.SampleRate, "sample-rate", 1000, "N_s: samples per second for updateModel")
