@@ -92,7 +92,8 @@ export class FunctionsPanel {
     cell(times(one.queue_seconds));
     cell(times(one.run_seconds));
     cell(one.used_gb_s.toPrecision(2), "memory × run time, GB s");
-    cell(one.reserved_gb_s.toPrecision(2), `reserved memory × time, GB s; ${one.reserved_core_s.toPrecision(2)} core s`);
+    cell(one.reserved_gb_s.toPrecision(2), "reserved memory × time, GB s");
+    cell(one.reserved_core_s.toPrecision(2), "reserved cores × time, core s");
     return row;
   }
 
@@ -126,5 +127,5 @@ function time(seconds: number): string {
     const value = seconds * factor;
     if (value >= 1) return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
   }
-  return `${Math.round(seconds * 1e9)} ns`;
+  return seconds < 1e-9 ? "< 1 ns" : `${Math.round(seconds * 1e9)} ns`;
 }

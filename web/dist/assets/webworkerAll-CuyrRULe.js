@@ -1,0 +1,1 @@
+import"./index-rN6edfjX.js";import"./init-C3AM1KU_.js";

@@ -1,1 +1,0 @@
-import"./index-q5RiG89i.js";import"./init-C3AM1KU_.js";
