@@ -162,3 +162,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Clusters for so many people each are as many as the crowd needs.
+func TestGroupsOfACrowd(t *testing.T) {
+	const head = "participants = 80\n[arrivals]\nrate = 1.0\n[mix]\nmove = 1.0\n[walk]\nspeed = 1.0\nfastest = 2.0\n"
+	const centre = "mean_distance = 5.0\nspread = 0.5\ncentre = { lat = 25.0, lng = 121.5 }\n"
+	for where, groups := range map[string]int{
+		"[groups]\nsize = 30\n": 3,
+		"[[clusters]]\nname = \"a\"\nshare = 1.0\npeople = 20.0\n": 4,
+		"[[clusters]]\nname = \"a\"\nshare = 1.0\ncount = 7\n":     7,
+	} {
+		s, err := scenario.Parse("some", []byte(head+where+centre))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := scenario.New(s, scenario.Options{})
+		if err != nil || c.Groups() != groups {
+			t.Errorf("%q: %d groups, %v", where, c.Groups(), err)
+		}
+	}
+}
