@@ -79,13 +79,41 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.why }
 
-// interrupted makes an end by a signal one without success: there is no result.
+// interrupted makes an end by a signal one without success.
 func interrupted(err error) error {
 	const status = 128 + int(syscall.SIGINT)
 	if errors.Is(err, context.Canceled) {
-		return &statusError{status, "interrupted: there is no result"}
+		why := "interrupted: there is no result"
+		if early := (*earlyError)(nil); errors.As(err, &early) {
+			why = err.Error()
+		}
+		return &statusError{status, why}
 	}
 	return err
+}
+
+// earlyError ends what was begun after a part of it, which is kept.
+type earlyError struct {
+	done string // what was finished, as in "2 of 5 runs"
+	why  error
+}
+
+func (e *earlyError) Error() string {
+	if errors.Is(e.why, context.Canceled) {
+		return fmt.Sprintf("interrupted after %s, of which the result is", e.done)
+	}
+	return fmt.Sprintf("ended after %s, of which the result is: %v", e.done, e.why)
+}
+
+func (e *earlyError) Unwrap() error { return e.why }
+
+// early marks runs that were to be followed by more.
+func early(runs []report.Run, all int, why error) error {
+	e := &earlyError{fmt.Sprintf("%d of %d runs", len(runs), all), why}
+	for i := range runs {
+		runs[i].Notes = append(runs[i].Notes, e.Error())
+	}
+	return e
 }
 
 // share is a share of 1, given as "1%" or "0.01".
@@ -142,7 +170,7 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	o.flags = flags
 	flags.StringVar(&o.scenario, "scenario", "street", "`NAME` of a scenario ("+strings.Join(scenario.Names(), ", ")+"), or a TOML file")
-	flags.IntVar(&o.participants, "participants", 0, "participants present at once (default: the scenario's)")
+	flags.Var((*count)(&o.participants), "participants", "participants present at once (default: the scenario's)")
 	flags.Float64Var(&o.rate, "rate", 0, "lambda: actions per second of each, on average (default: the scenario's)")
 	flags.Float64Var(&o.density, "density", 1, "how much denser than in the scenario clusters are, 0.1..10")
 	flags.DurationVar(&o.deadline, "deadline", 15*time.Millisecond, "D: from when an action is due to its update at everyone affected")
@@ -158,8 +186,9 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags.IntVar(&o.pollers, "yardstick-pollers", yardstick.DefaultPollers, "threads of a yardstick")
 	flags.StringVar(&o.store, "store", "memory", "with --self: memory, embedded or redis (redis-server is started for it)")
 	flags.StringVar(&o.durability, "durability", "memory", "with --self: memory, disk or replicated")
-	flags.IntVar(&o.owners, "owners", 1, "with --self and store redis: processes that own shards; the first is the gateway, too")
-	flags.IntVar(&o.masters, "redis-masters", 1, "with --self: Redis masters; more than one make a Cluster")
+	o.owners, o.masters = 1, 1
+	flags.Var((*count)(&o.owners), "owners", "with --self and store redis: processes that own shards; the first is the gateway, too")
+	flags.Var((*count)(&o.masters), "redis-masters", "with --self: Redis masters; more than one make a Cluster")
 	flags.StringArrayVar(&o.set, "set", nil, "with --self: a setting of the server, as `KEY=VALUE`; may be repeated")
 
 	flags.StringArrayVar(&o.targets, "target", nil, "`URL` of a gateway to drive (ws, wss, http or https); several share the crowd")
@@ -167,7 +196,7 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.tokenFile, "token-file", "", "a `FILE` of tokens instead, one a line or as `starling token create --json` writes them")
 	flags.StringArrayVar(&o.metrics, "server-metrics", nil, "`URL` of /metrics of a process of the target, for its processor time and memory; may be repeated")
 
-	flags.IntVar(&o.seeds, "seeds", 0, "how many runs, with seeds from --seed on (default: 1; with --find-limit 3)")
+	flags.Var((*count)(&o.seeds), "seeds", "how many runs, with seeds from --seed on (default: 1; with --find-limit 3)")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`, or - for standard output")
 	flags.StringVar(&o.report, "report", "", "write a page with plots into this `DIR`")
 	flags.BoolVar(&o.plain, "plain", false, "plain lines instead of the live view")
@@ -305,6 +334,11 @@ func (o *crowdOptions) run(ctx context.Context, out io.Writer) error {
 		s.Seed = o.seed + uint64(i)
 		s.Title = fmt.Sprintf("%s, seed %d", s.Scenario.Name, s.Seed)
 		r, err := o.once(ctx, s, i)
+		if err != nil && len(runs) > 0 { // the others are not lost
+			view.Close()
+			err = early(runs, o.seeds, err)
+			return errors.Join(o.write(out, runs), err)
+		}
 		if err != nil {
 			view.Close()
 			return err
@@ -365,8 +399,12 @@ func (o *crowdOptions) write(out io.Writer, runs []report.Run) error {
 // summarize says what matters in a few lines.
 func summarize(out io.Writer, r *report.Run) error {
 	server := "server CPU not known"
-	if r.Server != nil {
-		server = fmt.Sprintf("server %.2f CPU s, %.0f us/action, %.2f us/delivery, %.0f MiB", r.Server.CPUS, r.Server.CPUUSPerAction, r.Server.CPUUSPerDelivery, float64(r.Server.RSSBytes)/(1<<20))
+	if s := r.Server; s != nil {
+		each := ""
+		if s.CPUUSPerAction > 0 && s.CPUUSPerDelivery > 0 {
+			each = fmt.Sprintf("%.0f us/action, %.2f us/delivery, ", s.CPUUSPerAction, s.CPUUSPerDelivery)
+		}
+		server = fmt.Sprintf("server %.2f CPU s, %s%.0f MiB", s.CPUS, each, float64(s.RSSBytes)/(1<<20))
 	}
 	about := fmt.Sprintf("%s, %d participants, seed %d", r.Scenario, r.Participants, r.Seed)
 	if behind := r.Behind(); behind != "" {

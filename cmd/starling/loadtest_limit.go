@@ -40,15 +40,18 @@ func (o *crowdOptions) runSearch(ctx context.Context, out io.Writer, s trial.Spe
 	}
 	found, err := o.search(ctx, s, crowd, view)
 	view.Close()
-	if err != nil {
+	if found == nil || err != nil && len(found.Tries) == 0 {
 		return err
 	}
 	found.Started, found.Scenario = began, s.Scenario.Name
-	return o.writeLimit(out, found)
+	if err != nil {
+		err = &earlyError{fmt.Sprintf("%d tries", len(found.Tries)), err}
+	}
+	return errors.Join(o.writeLimit(out, found), err)
 }
 
 // search looks for the server's limit and, if asked to, for a yardstick's: seed
-// by seed, by turns which of them first.
+// by seed, by turns which of them first. With an error it gives what was tried.
 func (o *crowdOptions) search(ctx context.Context, s trial.Spec, crowd *scenario.Crowd, view report.View) (*report.Limit, error) {
 	specs := []trial.Spec{s}
 	if o.beside {
@@ -65,12 +68,15 @@ func (o *crowdOptions) search(ctx context.Context, s trial.Spec, crowd *scenario
 	for i := range o.seeds {
 		for k := range finders {
 			if err := finders[(k+i+1)%len(finders)].Seed(ctx, i); err != nil {
-				return nil, err
+				return finders[0].SoFar(), err
 			}
 		}
 	}
 	found, err := finders[0].Conclude(ctx)
-	if err == nil && o.beside {
+	if err != nil {
+		return finders[0].SoFar(), err
+	}
+	if o.beside {
 		var by *report.Limit
 		if by, err = finders[1].Conclude(ctx); err == nil {
 			found.Measured(o.wait.Seconds()*1000, by)
@@ -159,6 +165,14 @@ func (o *crowdOptions) writeLimit(out io.Writer, found *report.Limit) error {
 	}
 	if found.Yardstick != nil {
 		defer fmt.Fprintln(out, found.Yardstick.Text())
+	}
+	if found.Interrupted {
+		text := "no seed was finished"
+		if found.HighPerS > 0 {
+			text = fmt.Sprintf("the limits of the seeds that were finished are %.0f to %.0f/s", found.LowPerS, found.HighPerS)
+		}
+		_, err := fmt.Fprintf(out, "%s: the search was interrupted after %d tries: the highest rate that holds is not known; %s\n", found.Scenario, len(found.Tries), text)
+		return err
 	}
 	if !found.Found {
 		_, err := fmt.Fprintf(out, "%s: not even the lowest rate that was tried holds %s\n", found.Scenario, o.maxMiss.String())

@@ -33,15 +33,21 @@ type planOptions struct {
 	request      plan.Request
 }
 
-// count is a whole number that may be written as 6e6.
+// count is a whole number above 0 that may be written as 6e6. The 0 that it may be
+// to begin with stands for a default that is described in words.
 type count int
 
-func (c *count) String() string { return strconv.Itoa(int(*c)) }
-func (c *count) Type() string   { return "count" }
+func (c *count) String() string {
+	if *c == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*c))
+}
+func (c *count) Type() string { return "count" }
 func (c *count) Set(text string) error {
 	value, err := strconv.ParseFloat(text, 64)
-	if err != nil || value < 0 || value > 1e9 || value != float64(int(value)) {
-		return fmt.Errorf("%q: want a whole number like 4000 or 6e6", text)
+	if err != nil || value < 1 || value > 1e9 || value != float64(int(value)) {
+		return fmt.Errorf("%q: want a whole number above 0 like 4000 or 6e6", text)
 	}
 	*c = count(value)
 	return nil
@@ -75,7 +81,7 @@ tester share the cores of one machine. See docs/how-to/plan-capacity.md for what
 	flags.Uint64Var(&o.request.Seed, "seed", 1, "of everything random")
 	flags.Var(&o.maxMiss, "max-miss", "share of the deliveries that may miss the deadline")
 	flags.Var(&o.busiest, "busiest", "share of its cores that a process may use")
-	flags.IntVar(&o.deployment.Cores, "cores", 0, "cores of each gateway and owner (default 4; with --together the machine's, default as calibrated)")
+	flags.Var((*count)(&o.deployment.Cores), "cores", "cores of each gateway and owner (default 4; with --together the machine's, default as calibrated)")
 	flags.IntVar(&o.request.Connections, "connections", 100_000, "connections of a gateway, at most")
 	flags.IntVar(&o.deployment.Gateways, "gateways", 0, "try this many alone, with --owners and --stores")
 	flags.IntVar(&o.deployment.Owners, "owners", 0, "see --gateways")

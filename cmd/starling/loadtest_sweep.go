@@ -48,6 +48,7 @@ for each neighbour: moves become calls of the function work).`,
 	flags.StringVar(&o.over, "over", "participants", "the parameter: "+strings.Join(trial.Parameters(), ", "))
 	flags.Var((*numbers)(&o.values), "values", "its values, separated by commas")
 	flags.BoolVar(&o.keepRate, "keep-rate", false, "with more participants each acts less, so that the rate of all stays that of the first value")
+	flags.Lookup("seeds").Usage = "how many runs for each value, with seeds from --seed on (default: 1)"
 	_ = cmd.MarkFlagRequired("values")
 	return cmd
 }
@@ -95,20 +96,30 @@ func (o *sweepOptions) run(ctx context.Context, out io.Writer) error {
 			with.Title = fmt.Sprintf("%s, %s %g, seed %d", s.Scenario.Name, o.over, value, with.Seed)
 			r, err := trial.Run(ctx, with)
 			if err != nil {
-				return fmt.Errorf("%s %g: %w", o.over, value, err)
+				err = fmt.Errorf("%s %g: %w", o.over, value, err)
+			}
+			if err != nil && len(runs) > 0 { // the others are not lost
+				view.Close()
+				err = early(runs, len(o.values)*max(o.seeds, 1), err)
+				return errors.Join(o.conclude(out, runs, err.Error()), err)
+			}
+			if err != nil {
+				return err
 			}
 			runs = append(runs, *r)
 		}
 	}
 	view.Close()
-	return o.conclude(out, runs)
+	return o.conclude(out, runs, "")
 }
 
-func (o *sweepOptions) conclude(out io.Writer, runs []report.Run) error {
+// conclude shows the runs, and why there are no more.
+func (o *sweepOptions) conclude(out io.Writer, runs []report.Run, ended string) error {
 	sweep, err := report.NewSweep(o.over, runs)
 	if err != nil {
 		return err
 	}
+	sweep.Ended = ended
 	if o.json != "" {
 		err = report.WriteFile(o.json, runs...)
 	}

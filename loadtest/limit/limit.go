@@ -119,6 +119,17 @@ func (f *Finder) Seed(ctx context.Context, i int) error {
 	return nil
 }
 
+// SoFar gives what was tried, of a search that cannot go on: the limit is not known,
+// but those of the seeds that were finished are.
+func (f *Finder) SoFar() *report.Limit {
+	out := f.in.out
+	out.Interrupted = true
+	if len(f.limits) > 0 {
+		f.in.bounds(f.limits)
+	}
+	return out
+}
+
 // Conclude goes down to what holds in every seed.
 func (f *Finder) Conclude(ctx context.Context) (*report.Limit, error) {
 	f.in.ctx = ctx
@@ -238,16 +249,21 @@ func (s *search) holds(level int, seed uint64) (bool, error) {
 	return r != nil && r.MissRate <= s.MaxMiss, nil
 }
 
-// conclude writes the result.
-func (s *search) conclude(common int, limits []int) {
+// bounds writes the limits of the seeds.
+func (s *search) bounds(limits []int) {
 	s.out.LowPerS = math.Inf(1)
-	for i, seed := range s.Seeds {
+	for i, level := range limits {
 		rate := 0.0
-		if r := s.known[at{limits[i], seed}]; r != nil && limits[i] >= s.floor {
+		if r := s.known[at{level, s.Seeds[i]}]; r != nil && level >= s.floor {
 			rate = r.OfferedPerS
 		}
 		s.out.LowPerS, s.out.HighPerS = min(s.out.LowPerS, rate), max(s.out.HighPerS, rate)
 	}
+}
+
+// conclude writes the result.
+func (s *search) conclude(common int, limits []int) {
+	s.bounds(limits)
 	if common < s.floor {
 		return
 	}

@@ -62,7 +62,7 @@ func (r *Run) rates() {
 
 func (r *Run) distributions() {
 	h := &r.Histograms
-	r.LatencyMS = h.LatencyUS.milliseconds()
+	r.LatencyMS = ArrivalQuantiles(h.LatencyUS.milliseconds())
 	r.OutcomeMS, r.GapMS, r.Affected, r.RefusalSpread = nil, nil, nil, nil
 	if h.OutcomeUS.Count() > 0 {
 		q := h.OutcomeUS.milliseconds()

@@ -166,6 +166,9 @@ func readLimit(document json.RawMessage) ([]Run, error) {
 	if err := strictly(document, &l); err != nil {
 		return nil, err
 	}
+	if l.Interrupted && len(l.Runs) == 0 {
+		return nil, errors.New("is the result of a search that was interrupted: it has no runs")
+	}
 	if len(l.Runs) == 0 {
 		return nil, errors.New("is the result of a search that found no rate that holds: it has no runs")
 	}

@@ -18,6 +18,8 @@ type Limit struct {
 	LowPerS  float64 `json:"low_per_s" jsonschema:"smallest of the seeds' own limits"`
 	HighPerS float64 `json:"high_per_s" jsonschema:"largest of the seeds' own limits"`
 
+	Interrupted bool `json:"interrupted,omitempty" jsonschema:"true if the search was ended before it was over: the limit is not known, low_per_s and high_per_s are of the seeds that were finished"`
+
 	Yardstick *MeasuredLimit `json:"yardstick,omitempty" jsonschema:"the limit of a bare broadcast loop with the same crowds"`
 
 	Tries []Try `json:"tries" jsonschema:"what was tried, in order"`
@@ -31,8 +33,8 @@ type Try struct {
 	AchievedPerS   float64 `json:"achieved_per_s" jsonschema:"actions applied, per second"`
 	MissRate       float64 `json:"miss_rate" jsonschema:"share of the expected deliveries later than D or missing"`
 	ActionMissRate float64 `json:"action_miss_rate" jsonschema:"share of the actions missed"`
-	P99MS          float64 `json:"p99_ms" jsonschema:"99th percentile of the latency"`
-	CPUUSPerAction float64 `json:"cpu_us_per_action" jsonschema:"processor microseconds of the server for each achieved action; 0 if unknown"`
+	P99MS          float64 `json:"p99_ms" jsonschema:"99th percentile of the latency; null if nothing arrived"`
+	CPUUSPerAction float64 `json:"cpu_us_per_action" jsonschema:"processor microseconds of the server for each achieved action; null if unknown"`
 	Limited        bool    `json:"generator_limited" jsonschema:"true if the load tester was the limit"`
 	Held           bool    `json:"held" jsonschema:"true if the miss rate was within max_miss"`
 }

@@ -19,12 +19,12 @@ type NearestCounts struct {
 type Nearest struct {
 	Count int `json:"count" jsonschema:"how many of those that a participant sees count as its nearest"`
 	NearestCounts
-	GoodputPerS      float64   `json:"goodput_per_s" jsonschema:"goodput, per second"`
-	MissRate         float64   `json:"miss_rate" jsonschema:"share of the expected that missed D"`
-	MissRate30MS     float64   `json:"miss_rate_30ms" jsonschema:"the same for 30 ms"`
-	AdmittedMissRate float64   `json:"admitted_miss_rate" jsonschema:"share of the deliveries of admitted actions that missed D"`
-	ActionMissRate   float64   `json:"action_miss_rate" jsonschema:"share of the actions due that count in actions_missed"`
-	LatencyMS        Quantiles `json:"latency_ms" jsonschema:"latency of the received"`
+	GoodputPerS      float64          `json:"goodput_per_s" jsonschema:"goodput, per second"`
+	MissRate         float64          `json:"miss_rate" jsonschema:"share of the expected that missed D"`
+	MissRate30MS     float64          `json:"miss_rate_30ms" jsonschema:"the same for 30 ms"`
+	AdmittedMissRate float64          `json:"admitted_miss_rate" jsonschema:"share of the deliveries of admitted actions that missed D"`
+	ActionMissRate   float64          `json:"action_miss_rate" jsonschema:"share of the actions due that count in actions_missed"`
+	LatencyMS        ArrivalQuantiles `json:"latency_ms" jsonschema:"latency of the received; null if nothing arrived"`
 }
 
 // Add sums two counts.
@@ -52,7 +52,7 @@ func (n *Nearest) derive(r *Run, perSecond func(int64) float64) {
 	n.GoodputPerS = perSecond(n.Goodput)
 	n.MissRate, n.MissRate30MS = n.missRate(), share(n.DeliveriesMissed30MS, n.DeliveriesExpected)
 	n.AdmittedMissRate, n.ActionMissRate = n.admittedMissRate(), share(n.ActionsMissed, r.Offered)
-	n.LatencyMS = r.Histograms.NearestUS.milliseconds()
+	n.LatencyMS = ArrivalQuantiles(r.Histograms.NearestUS.milliseconds())
 }
 
 // nearestOf gives the counts of a second; nothing where no crowd was denser.

@@ -58,9 +58,13 @@ func deadlineMark(r *Run) []plot.Mark {
 
 func distribution(r *Run) figure {
 	h := &r.Histograms
+	caption := "Share of the received deliveries that came within a time."
+	if r.LatencyMS.known() {
+		caption += fmt.Sprintf(" Half came within %.1f ms, 99%% within %.1f ms.", r.LatencyMS.P50, r.LatencyMS.P99)
+	}
 	f := figure{
 		Title:   "Latency, action to update",
-		Caption: fmt.Sprintf("Share of the received deliveries that came within a time. Half came within %.1f ms, 99%% within %.1f ms.", r.LatencyMS.P50, r.LatencyMS.P99),
+		Caption: caption,
 		Plot: plot.Plot{
 			X:     plot.Axis{Label: "share of the deliveries", Form: plot.Nines},
 			Y:     plot.Axis{Label: "milliseconds", Form: plot.Log},

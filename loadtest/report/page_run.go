@@ -102,8 +102,8 @@ func cards(r *Run, maxMiss float64) []card {
 		{"", "Goodput", grouped(int64(r.GoodputPerS + 0.5)), "actions/s", "committed and seen by all within D"},
 		{graded, "Deliveries missed", percent(r.MissRate), "", percent(r.MissRate30MS) + " at 30 ms"},
 		{"", "Actions missed", percent(r.ActionMissRate), "", percent(r.ActionMissRate30MS) + " at 30 ms"},
-		{"", "Latency p50", fmt.Sprintf("%.1f", r.LatencyMS.P50), "ms", fmt.Sprintf("p90 %.1f ms", r.LatencyMS.P90)},
-		{"", "Latency p99", fmt.Sprintf("%.1f", r.LatencyMS.P99), "ms", fmt.Sprintf("p99.9 %.1f, max %.0f ms", r.LatencyMS.P999, r.LatencyMS.Max)},
+		{"", "Latency p50", figureOf("%.1f", r.LatencyMS.P50), "ms", fmt.Sprintf("p90 %s ms", figureOf("%.1f", r.LatencyMS.P90))},
+		{"", "Latency p99", figureOf("%.1f", r.LatencyMS.P99), "ms", fmt.Sprintf("p99.9 %s, max %s ms", figureOf("%.1f", r.LatencyMS.P999), figureOf("%.0f", r.LatencyMS.Max))},
 		{"", "Deliveries", grouped(int64(r.DeliveriesReceivedPer + 0.5)), "/s", fmt.Sprintf("%.1f an action", r.DeliveriesPerAction)},
 	}
 	if n := r.Nearest; n != nil {
@@ -111,7 +111,7 @@ func cards(r *Run, maxMiss float64) []card {
 			card{"", "Goodput, nearest alone", grouped(int64(n.GoodputPerS + 0.5)), "actions/s", "seen within D by all to whom it was near"})
 	}
 	if s := r.Server; s != nil {
-		all = append(all, card{"", "Server processor", fmt.Sprintf("%.0f", s.CPUUSPerAction), "µs/action", fmt.Sprintf("%.1f µs a delivery, %.0f MiB", s.CPUUSPerDelivery, mebibytes(s.RSSBytes))})
+		all = append(all, card{"", "Server processor", figureOf("%.0f", s.CPUUSPerAction), "µs/action", fmt.Sprintf("%s µs a delivery, %.0f MiB", figureOf("%.1f", s.CPUUSPerDelivery), mebibytes(s.RSSBytes))})
 	} else {
 		all = append(all, card{"", "Server processor", "–", "", "not seen: --server-metrics names it"})
 	}
@@ -119,6 +119,14 @@ func cards(r *Run, maxMiss float64) []card {
 		all = append(all, r.Yardstick.card())
 	}
 	return all
+}
+
+// figureOf writes a figure that is 0 where it is not known.
+func figureOf(format string, x float64) string {
+	if x == 0 {
+		return "–"
+	}
+	return fmt.Sprintf(format, x)
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
@@ -130,7 +138,7 @@ func eachRun(runs []Run) table {
 		r := &runs[i]
 		cpu := "–"
 		if r.Server != nil {
-			cpu = fmt.Sprintf("%.0f", r.Server.CPUUSPerAction)
+			cpu = figureOf("%.0f", r.Server.CPUUSPerAction)
 		}
 		ratio := "–"
 		if r.Yardstick != nil && r.Yardstick.CPURatio != nil {
@@ -138,7 +146,7 @@ func eachRun(runs []Run) table {
 		}
 		t.Rows = append(t.Rows, []string{
 			fmt.Sprint(r.Seed), fmt.Sprintf("%.0f", r.AchievedPerS), fmt.Sprintf("%.0f", r.GoodputPerS), percent(r.MissRate), percent(r.MissRate30MS),
-			percent(r.ActionMissRate), fmt.Sprintf("%.1f", r.LatencyMS.P50), fmt.Sprintf("%.1f", r.LatencyMS.P99), fmt.Sprintf("%.1f", r.LatencyMS.P999), cpu, ratio,
+			percent(r.ActionMissRate), figureOf("%.1f", r.LatencyMS.P50), figureOf("%.1f", r.LatencyMS.P99), figureOf("%.1f", r.LatencyMS.P999), cpu, ratio,
 		})
 	}
 	return t

@@ -25,6 +25,9 @@ func WriteSweepPage(folder string, s *Sweep) error {
 		Leading:  []table{s.table()},
 		Tables:   []table{machineTable(r)},
 	}
+	if s.Ended != "" {
+		p.Notices = append(p.Notices, remark{"warn", s.Ended + "."})
+	}
 	limited := 0
 	for i := range runs {
 		if runs[i].GeneratorLimited {
@@ -53,9 +56,9 @@ func (s *Sweep) figures(p *page, deadline float64) {
 		line{"actions", quiet, always(func(r *Run) float64 { return r.ActionMissRate }), percent}))
 	p.add(s.figure("Latency", "From the time an action was due to its update at each affected participant.", plot.Axis{Label: "milliseconds", Form: plot.Log},
 		[]plot.Mark{{At: deadline, Name: fmt.Sprintf("D = %g ms", deadline)}},
-		line{"p50", first, always(func(r *Run) float64 { return r.LatencyMS.P50 }), writeMS},
-		line{"p99", second, always(func(r *Run) float64 { return r.LatencyMS.P99 }), writeMS},
-		line{"p99.9", quiet, always(func(r *Run) float64 { return r.LatencyMS.P999 }), writeMS}))
+		line{"p50", first, ofArrivals(func(q *ArrivalQuantiles) float64 { return q.P50 }), writeMS},
+		line{"p99", second, ofArrivals(func(q *ArrivalQuantiles) float64 { return q.P99 }), writeMS},
+		line{"p99.9", quiet, ofArrivals(func(q *ArrivalQuantiles) float64 { return q.P999 }), writeMS}))
 	p.add(s.figure("Rate", "Actions a second.", plot.Axis{Label: "actions a second", FromZero: true}, nil,
 		line{"offered", quiet, always(func(r *Run) float64 { return r.OfferedPerS }), writeRate},
 		line{"achieved", first, always(func(r *Run) float64 { return r.AchievedPerS }), writeRate},
@@ -135,11 +138,15 @@ func WriteLimitPage(folder string, l *Limit) error {
 			p.Leading = append(p.Leading, eachRun(l.Runs))
 		}
 	}
-	if l.Found {
+	switch {
+	case l.Interrupted:
+		p.Title = l.Scenario + ": a search for the highest rate, interrupted"
+		p.Notices = append([]remark{{"warn", "The search was interrupted: the highest rate that holds is not known." + l.boundsText()}}, p.Notices...)
+	case l.Found:
 		p.Subtitle = "At that rate: " + p.Subtitle
 		p.Notices = append([]remark{{"good", fmt.Sprintf("%s actions/s held in every seed with at most %g%% of the deliveries missed; the seeds' own limits lie between %s and %s.",
 			whole(l.RatePerS), 100*l.MaxMiss, whole(l.LowPerS), whole(l.HighPerS))}}, p.Notices...)
-	} else {
+	default:
 		p.Notices = append([]remark{{"bad", fmt.Sprintf("No rate that was tried held in every seed with at most %g%% of the deliveries missed.", 100*l.MaxMiss)}}, p.Notices...)
 	}
 	if l.Yardstick != nil {
@@ -153,6 +160,14 @@ func WriteLimitPage(folder string, l *Limit) error {
 		return err
 	}
 	return WriteLimit(filepath.Join(folder, "limit.json"), l)
+}
+
+// boundsText says what the seeds hold that were finished.
+func (l *Limit) boundsText() string {
+	if l.HighPerS == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The limits of the seeds that were finished lie between %s and %s actions/s.", whole(l.LowPerS), whole(l.HighPerS))
 }
 
 // leastShown is where misses of 0 are drawn.

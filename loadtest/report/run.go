@@ -56,9 +56,9 @@ type Run struct {
 	ActionMissRate     float64 `json:"action_miss_rate" jsonschema:"share of the actions due of which any affected participant had seen nothing within D; refused and unanswered ones count as missed"`
 	ActionMissRate30MS float64 `json:"action_miss_rate_30ms" jsonschema:"the same for 30 ms"`
 
-	LatencyMS Quantiles  `json:"latency_ms" jsonschema:"from the time an action was due to its update at each affected participant who got it; what never came is in miss_rate"`
-	OutcomeMS *Quantiles `json:"outcome_ms" jsonschema:"from the time an action was due to its outcome at the actor"`
-	GapMS     *Quantiles `json:"gap_ms" jsonschema:"time between two updates of the same viewer, while others in view act"`
+	LatencyMS ArrivalQuantiles `json:"latency_ms" jsonschema:"from the time an action was due to its update at each affected participant who got it; what never came is in miss_rate; null if nothing arrived"`
+	OutcomeMS *Quantiles       `json:"outcome_ms" jsonschema:"from the time an action was due to its outcome at the actor"`
+	GapMS     *Quantiles       `json:"gap_ms" jsonschema:"time between two updates of the same viewer, while others in view act"`
 
 	Nearest   *Nearest  `json:"nearest,omitempty" jsonschema:"the same of the nearest alone, where crowds are denser than that: what a delivery budget keeps at full rate"`
 	Server    *Server   `json:"server" jsonschema:"processor and memory of the server: the process tree, Redis included; null if it could not be seen"`
@@ -109,6 +109,7 @@ type Model struct {
 	Groups             int                `json:"groups" jsonschema:"clusters or places among which the participants are spread"`
 	GroupSize          float64            `json:"group_size" jsonschema:"mean participants of a cluster or place"`
 	Density            float64            `json:"density" jsonschema:"participants per cell that anybody stands in, mean at the start"`
+	DensityFactor      float64            `json:"density_factor,omitempty" jsonschema:"how much denser clusters are than in the scenario"`
 	Ring               int                `json:"ring" jsonschema:"rings of cells around their own that participants watch"`
 	Mix                map[string]float64 `json:"mix" jsonschema:"share of each function among the actions"`
 	WorkUS             float64            `json:"work_us" jsonschema:"F(L) as an input: microseconds that the function works on each action, besides its own"`
@@ -147,8 +148,8 @@ type Quantiles struct {
 // Server is what the server used in the measured time.
 type Server struct {
 	CPUS             float64  `json:"cpu_s" jsonschema:"processor seconds, kernel included"`
-	CPUUSPerAction   float64  `json:"cpu_us_per_action" jsonschema:"processor microseconds for each achieved action"`
-	CPUUSPerDelivery float64  `json:"cpu_us_per_delivery" jsonschema:"processor microseconds for each received delivery"`
+	CPUUSPerAction   float64  `json:"cpu_us_per_action" jsonschema:"processor microseconds for each achieved action; null if there was none"`
+	CPUUSPerDelivery float64  `json:"cpu_us_per_delivery" jsonschema:"processor microseconds for each received delivery; null if there was none"`
 	RSSBytes         int64    `json:"rss_bytes" jsonschema:"largest resident memory seen"`
 	RSSStartBytes    int64    `json:"rss_start_bytes" jsonschema:"resident memory when the measured time began"`
 	StoreCPUS        *float64 `json:"store_cpu_s" jsonschema:"of cpu_s, the part of Redis; null if there is none or it could not be seen"`
@@ -193,7 +194,7 @@ type Work struct {
 	Missed    int64   `json:"actions_missed" jsonschema:"of these, those missed at D"`
 	LatencyUS int64   `json:"latency_us" jsonschema:"sum over these actions of the mean latency of their received deliveries, microseconds"`
 	Seen      int64   `json:"seen" jsonschema:"actions within latency_us"`
-	MeanMS    float64 `json:"mean_ms" jsonschema:"latency_us / seen, milliseconds"`
+	MeanMS    float64 `json:"mean_ms" jsonschema:"latency_us / seen, milliseconds; null if none was seen"`
 }
 
 // Machine is where a run took place.

@@ -18,6 +18,8 @@ func Schema() *jsonschema.Schema {
 // LimitSchema gives the JSON Schema of the result of a search for the limit.
 func LimitSchema() *jsonschema.Schema {
 	schema := SchemaOf[Limit]("Starling load test limit", "Result of a search for the highest rate that holds.")
+	orNothing(schema.Properties["tries"].Items, "p99_ms", "cpu_us_per_action")
+	orNothing(schema.Properties["yardstick"].Properties["tries"].Items, "p99_ms", "cpu_us_per_action")
 	optional(schema.Properties["runs"].Items)
 	return schema
 }
@@ -29,10 +31,26 @@ var addedToNearest = []string{
 	"goodput_per_s", "miss_rate_30ms", "admitted_miss_rate", "action_miss_rate",
 }
 
-// optional lets a run be without what was added to its form.
+// orNothing lets fields be null: those that their types write so.
+func orNothing(schema *jsonschema.Schema, names ...string) {
+	for _, name := range names {
+		field := schema.Properties[name]
+		field.Type, field.Types = "", []string{"null", field.Type}
+	}
+}
+
+// optional lets a run be without what was added to its form, and figures be null
+// where there is nothing to reckon them from.
 func optional(run *jsonschema.Schema) {
 	nearest := run.Properties["nearest"]
 	nearest.Required = slices.DeleteFunc(nearest.Required, func(name string) bool { return slices.Contains(addedToNearest, name) })
+	orNothing(run, "latency_ms")
+	orNothing(nearest, "latency_ms")
+	for _, of := range []string{"server", "yardstick"} {
+		orNothing(run.Properties[of], "cpu_us_per_action", "cpu_us_per_delivery")
+	}
+	orNothing(run.Properties["work"].Items, "mean_ms")
+	orNothing(run.Properties["series"].Items, "p50_ms", "p99_ms", "max_ms")
 }
 
 // SchemaOf gives the JSON Schema of a result of another kind, with histograms as here.

@@ -14,7 +14,7 @@ type Second struct {
 
 	Nearest *NearestCounts `json:"nearest,omitempty" jsonschema:"the same of the nearest alone, where crowds are denser than that"`
 
-	P50MS float64 `json:"p50_ms" jsonschema:"median latency of the received deliveries"`
+	P50MS float64 `json:"p50_ms" jsonschema:"median latency of the received deliveries; null if there was none"`
 	P99MS float64 `json:"p99_ms" jsonschema:"99th percentile"`
 	MaxMS float64 `json:"max_ms" jsonschema:"largest"`
 

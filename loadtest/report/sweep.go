@@ -13,27 +13,30 @@ import (
 
 // Parameter is what a sweep changes from run to run.
 type Parameter struct {
-	Name string // as in commands and files
-	Text string // as on axes and in tables
-	Of   func(*Run) float64
+	Name   string // as in commands and files
+	Text   string // as on axes and in tables
+	Of     func(*Run) float64
+	beside *column // what the parameter made, if that is something else
 }
 
 // Parameters are those that a run tells.
 var Parameters = []Parameter{
-	{"participants", "participants", func(r *Run) float64 { return float64(r.Participants) }},
-	{"rate", "actions/s offered", func(r *Run) float64 { return r.OfferedPerS }},
-	{"density", "participants a cell", func(r *Run) float64 { return r.Model.Density }},
-	{"group-size", "participants a group", func(r *Run) float64 { return r.Model.GroupSize }},
-	{"groups", "groups", func(r *Run) float64 { return float64(r.Model.Groups) }},
-	{"shards", "shards", func(r *Run) float64 { return float64(r.Shards) }},
-	{"owners", "owners", func(r *Run) float64 { return float64(r.Owners) }},
-	{"work", "µs of work for each neighbour", func(r *Run) float64 { return r.Model.WorkPerNeighbourUS }},
+	{"participants", "participants", func(r *Run) float64 { return float64(r.Participants) }, nil},
+	{"rate", "actions/s offered", func(r *Run) float64 { return r.OfferedPerS }, nil},
+	{"density", "times the scenario's density", func(r *Run) float64 { return r.Model.DensityFactor },
+		&column{"participants a cell", decimals(2), always(func(r *Run) float64 { return r.Model.Density })}},
+	{"group-size", "participants a group", func(r *Run) float64 { return r.Model.GroupSize }, nil},
+	{"groups", "groups", func(r *Run) float64 { return float64(r.Model.Groups) }, nil},
+	{"shards", "shards", func(r *Run) float64 { return float64(r.Shards) }, nil},
+	{"owners", "owners", func(r *Run) float64 { return float64(r.Owners) }, nil},
+	{"work", "µs of work for each neighbour", func(r *Run) float64 { return r.Model.WorkPerNeighbourUS }, nil},
 }
 
 // Sweep shows how figures change with a parameter.
 type Sweep struct {
 	Parameter Parameter
 	Points    []SweepPoint // ascending
+	Ended     string       // why it has fewer runs than it was to have; "": it is whole
 }
 
 // SweepPoint is what was measured at one value of the parameter.
@@ -83,12 +86,19 @@ func always(of func(*Run) float64) func(*Run) (float64, bool) {
 	return func(r *Run) (float64, bool) { return of(r), true }
 }
 
+// ofArrivals is of what arrived, if anything did.
+func ofArrivals(of func(*ArrivalQuantiles) float64) func(*Run) (float64, bool) {
+	return func(r *Run) (float64, bool) { return of(&r.LatencyMS), r.LatencyMS.known() }
+}
+
+// ofServer is of the server, if it was seen and the figure is known.
 func ofServer(of func(*Server) float64) func(*Run) (float64, bool) {
 	return func(r *Run) (float64, bool) {
 		if r.Server == nil {
 			return 0, false
 		}
-		return of(r.Server), true
+		v := of(r.Server)
+		return v, v != 0
 	}
 }
 
@@ -105,8 +115,8 @@ var columns = []column{
 	{"CPU µs/delivery", decimals(2), ofServer(func(s *Server) float64 { return s.CPUUSPerDelivery })},
 	{"missed", percent, always(func(r *Run) float64 { return r.MissRate })},
 	{"actions missed", percent, always(func(r *Run) float64 { return r.ActionMissRate })},
-	{"p50 ms", decimals(1), always(func(r *Run) float64 { return r.LatencyMS.P50 })},
-	{"p99 ms", decimals(1), always(func(r *Run) float64 { return r.LatencyMS.P99 })},
+	{"p50 ms", decimals(1), ofArrivals(func(q *ArrivalQuantiles) float64 { return q.P50 })},
+	{"p99 ms", decimals(1), ofArrivals(func(q *ArrivalQuantiles) float64 { return q.P99 })},
 	{"MiB", whole, ofServer(func(s *Server) float64 { return mebibytes(s.RSSBytes) })},
 }
 
@@ -142,6 +152,10 @@ func (p *SweepPoint) cell(c *column) string {
 
 func (s *Sweep) table() table {
 	t := table{Title: "By " + s.Parameter.Text, Head: []string{s.Parameter.Text, "runs"}}
+	columns := columns
+	if s.Parameter.beside != nil {
+		columns = append([]column{*s.Parameter.beside}, columns...)
+	}
 	for i := range columns {
 		t.Head = append(t.Head, columns[i].name)
 	}
@@ -184,6 +198,9 @@ func (s *Sweep) WriteTable(w io.Writer, markdown bool) error {
 		return err
 	}
 	_, err := fmt.Fprintln(w, s.Flatness())
+	if s.Ended != "" {
+		_, err = fmt.Fprintln(w, s.Ended)
+	}
 	return err
 }
 

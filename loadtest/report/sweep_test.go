@@ -44,6 +44,24 @@ func TestASweepIsOrdered(t *testing.T) {
 	}
 }
 
+// A sweep over density is by the factors that were given, and tells what they made.
+func TestASweepOverDensity(t *testing.T) {
+	var runs []Run
+	for i, density := range []float64{1.3, 1.14, 1.15} {
+		r := sample(uint64(i), 90, 1)
+		r.Model.DensityFactor, r.Model.Density = []float64{2, 0.5, 0.5}[i], density
+		runs = append(runs, r)
+	}
+	s, err := NewSweep("density", runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := s.table().Rows
+	if len(rows) != 2 || rows[0][0] != "0.5" || rows[1][0] != "2" || rows[0][2] != "1.15 (1.14–1.15)" && rows[0][2] != "1.14 (1.14–1.15)" || rows[1][2] != "1.30" {
+		t.Errorf("%q", rows)
+	}
+}
+
 func TestTheTableOfASweep(t *testing.T) {
 	s := swept(t)
 	var text, markdown strings.Builder

@@ -31,8 +31,8 @@ type Measure struct {
 	DeliveriesReceived int64    `json:"deliveries_received" jsonschema:"of these, those received"`
 	DeliveriesMissed   int64    `json:"deliveries_missed" jsonschema:"of the expected, those later than D or missing"`
 	GeneratorLimited   bool     `json:"generator_limited" jsonschema:"true if the load tester was its limit"`
-	CPUUSPerAction     float64  `json:"cpu_us_per_action" jsonschema:"its processor microseconds for each achieved action"`
-	CPUUSPerDelivery   float64  `json:"cpu_us_per_delivery" jsonschema:"its processor microseconds for each received delivery"`
+	CPUUSPerAction     float64  `json:"cpu_us_per_action" jsonschema:"its processor microseconds for each achieved action; null if there was none"`
+	CPUUSPerDelivery   float64  `json:"cpu_us_per_delivery" jsonschema:"its processor microseconds for each received delivery; null if there was none"`
 	MissRate           float64  `json:"miss_rate" jsonschema:"share of its expected deliveries that missed D"`
 	CPURatio           *float64 `json:"cpu_ratio" jsonschema:"the server's processor time for each action over the yardstick's; null if one of them is not known"`
 }

@@ -4,6 +4,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,9 @@ func Run(ctx context.Context, s Spec) (*report.Run, error) {
 			}
 		}()
 	} else if meter := target.NewRemote(s.Metrics); meter != nil {
+		if err := meter.Check(ctx); err != nil {
+			return nil, err
+		}
 		config.Server = meter
 	}
 	r, err := s.drive(ctx, config, tokens)
@@ -131,10 +135,10 @@ func (s *Spec) describe(r *report.Run, crowd *scenario.Crowd, started *scenario.
 			r.Target = s.Targets[0]
 		}
 	}
-	r.Model = model(s.Scenario, crowd, started)
+	r.Model = model(s.Scenario, s.Density, crowd, started)
 }
 
-func model(s *scenario.Scenario, crowd *scenario.Crowd, started *scenario.Figures) report.Model {
+func model(s *scenario.Scenario, density float64, crowd *scenario.Crowd, started *scenario.Figures) report.Model {
 	m := report.Model{
 		RatePerParticipant: crowd.Rate(), Arrivals: "poisson", Ring: s.Ring,
 		WorkUS:             float64(time.Duration(s.Work.Base)) / float64(time.Microsecond),
@@ -150,19 +154,14 @@ func model(s *scenario.Scenario, crowd *scenario.Crowd, started *scenario.Figure
 	if len(s.Arrivals.Flash) > 0 {
 		m.Arrivals += ", flash"
 	}
+	m.Groups = crowd.Groups()
 	switch {
 	case s.Groups != nil:
 		m.GroupSize = float64(s.Groups.Size)
 	case s.Matches != nil:
 		m.GroupSize = float64(s.Matches.Size)
-	}
-	if m.GroupSize > 0 {
-		m.Groups = int(float64(crowd.Present())/m.GroupSize + 0.999)
-	} else {
-		for i := range s.Clusters {
-			m.Groups += max(1, s.Clusters[i].Count)
-		}
-		m.GroupSize = float64(crowd.Present()) / float64(m.Groups)
+	default:
+		m.GroupSize, m.DensityFactor = float64(crowd.Present())/float64(m.Groups), cmp.Or(density, 1)
 	}
 	if started.Cells > 0 {
 		m.Density = float64(started.Present) / float64(started.Cells)
