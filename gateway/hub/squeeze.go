@@ -156,8 +156,7 @@ func (s *squeeze) fall(share float64) {
 		return
 	}
 	from := min(s.most, s.told.most)
-	switch {
-	case math.IsInf(s.most, 1) || s.rising:
+	if math.IsInf(s.most, 1) || s.rising {
 		s.hold = min(max(firstHold, 2*s.hold), longestHold)
 		s.ceiling = 0.95 * from
 	}

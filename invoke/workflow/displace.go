@@ -1,61 +1,33 @@
 package workflow
 
+import "container/heap"
+
 // displaceable are the documents of a workflow that wait and may be displaced: a binary
 // heap, the largest first.
 type displaceable []*ticket
 
-func (h *displaceable) push(t *ticket) {
+func (h displaceable) Len() int           { return len(h) }
+func (h displaceable) Less(i, j int) bool { return h[i].size > h[j].size }
+
+func (h displaceable) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i+1, j+1
+}
+
+// Push is for package heap.
+func (h *displaceable) Push(x any) {
+	t := x.(*ticket)
 	*h = append(*h, t)
-	h.up(len(*h) - 1)
+	t.index = len(*h)
 }
 
-func (h *displaceable) remove(t *ticket) {
-	s := *h
-	i, last := t.index-1, len(s)-1
-	t.index = 0
-	moved := s[last]
-	s[last] = nil
-	*h = s[:last]
-	if i == last {
-		return
-	}
-	s[i] = moved
-	h.down(i)
-	h.up(moved.index - 1)
-}
-
-func (h *displaceable) up(i int) {
-	s := *h
-	moving := s[i]
-	for i > 0 && s[(i-1)/2].size < moving.size {
-		s[i] = s[(i-1)/2]
-		s[i].index = i + 1
-		i = (i - 1) / 2
-	}
-	s[i] = moving
-	moving.index = i + 1
-}
-
-func (h *displaceable) down(i int) {
-	s := *h
-	moving := s[i]
-	for {
-		child := 2*i + 1
-		if child >= len(s) {
-			break
-		}
-		if child+1 < len(s) && s[child+1].size > s[child].size {
-			child++
-		}
-		if s[child].size <= moving.size {
-			break
-		}
-		s[i] = s[child]
-		s[i].index = i + 1
-		i = child
-	}
-	s[i] = moving
-	moving.index = i + 1
+// Pop is for package heap.
+func (h *displaceable) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	(*h)[last], t.index = nil, 0
+	*h = (*h)[:last]
+	return t
 }
 
 // displace makes room for a document that there is no time for, by withdrawing the largest
@@ -73,7 +45,7 @@ func (p *policy) displace(t *ticket, take func() bool) *ticket {
 	p.withdraw(largest)
 	if !take() {
 		p.put(largest)
-		f.displaceable.push(largest)
+		heap.Push(&f.displaceable, largest)
 		return nil
 	}
 	largest.displaced = true

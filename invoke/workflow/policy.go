@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"container/heap"
 	"time"
 
 	"github.com/starling-vr/starling/invoke"
@@ -150,7 +151,7 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (reason Reason, took time
 		return TooLate, took, nil
 	}
 	if f.displaces && !t.guaranteed {
-		f.displaceable.push(t)
+		heap.Push(&f.displaceable, t)
 	}
 	if t.guaranteed {
 		f.bucket.Take()
@@ -233,7 +234,7 @@ func (p *policy) withdraw(t *ticket) {
 	t.waits = false
 	p.waits--
 	if t.index != 0 {
-		t.flow.displaceable.remove(t)
+		heap.Remove(&t.flow.displaceable, t.index-1)
 	}
 	for l, d := range p.waiting {
 		d.remove(t.due, t.work[l], t.flow.hard, t.farAll)
