@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func TestSlice(t *testing.T) {
 	if !inChild(t) {
 		return
 	}
+	runtime.LockOSThread()
 	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_NORMAL}, 0); err != nil {
 		t.Fatal(err)
 	}
