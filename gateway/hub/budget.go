@@ -64,9 +64,9 @@ type deliveries struct {
 }
 
 const (
-	// A client is over its budget once it was exceeded for a second, as a group that
-	// comes together does for a moment only, or is by far; until there was less than
-	// calmShare of it in calmReviews reviews.
+	// A client is over its budget once that was exceeded for aboveTime, or byFar times:
+	// a group that comes together exceeds it for a moment. It is until there was less
+	// than calmShare of it in calmReviews reviews.
 	aboveTime   = time.Second
 	byFar       = 2
 	calmShare   = 0.8
