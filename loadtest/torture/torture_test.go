@@ -97,7 +97,7 @@ func torment(t *testing.T, name string) {
 
 func once(t *testing.T, scenario torture.Scenario, seed uint64) {
 	report, err := torture.Execute(context.Background(), scenario, torture.Options{
-		Binary: binary, Seed: seed, Bus: *bus, Players: number("TORTURE_PLAYERS", 0),
+		Binary: binary, Seed: seed, Bus: *bus, Players: number("TORTURE_PLAYERS", 0), Rate: rate,
 	})
 	t.Log(report)
 	if report.Slowest != "" {
