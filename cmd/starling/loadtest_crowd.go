@@ -218,6 +218,8 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	switch {
 	case o.duration <= 0:
 		return s, fmt.Errorf("--duration %v: want a time above 0", o.duration)
+	case o.flags.Changed("precision") && o.precision < leastPrecision:
+		return s, fmt.Errorf("--precision %s: want %g%% or more", &o.precision, 100*leastPrecision)
 	case o.self == (len(o.targets) > 0):
 		return s, errors.New("give --self, or --target")
 	case o.density != 1 && len(s.Scenario.Clusters) == 0:

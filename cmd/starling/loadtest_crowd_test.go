@@ -133,6 +133,7 @@ func TestLoadTestsThatCannotBe(t *testing.T) {
 		{"crowd --self --report /dev/null", "not a directory"},
 		{"sweep --self --over rate --values 1 --json /nowhere/run.json", "no such file or directory"},
 		{"crowd --self --max-miss much", "want a share"},
+		{"crowd --self --find-limit --precision 0", "--precision 0%: want 0.5% or more"},
 		{"crowd --target ws://127.0.0.1:1 --token-key k --server-metrics http://127.0.0.1:1/metrics", "give the address of /metrics"},
 		{"crowd --self --participants 0", "want a whole number above 0"},
 		{"crowd --self --participants 1.5", "want a whole number above 0"},

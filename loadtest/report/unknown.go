@@ -26,24 +26,34 @@ func orNull(x float64) *float64 {
 	return &x
 }
 
+// costs shadow the fields of their names in a struct that is embedded deeper.
+type costs struct {
+	PerAction   *float64 `json:"cpu_us_per_action"`
+	PerDelivery *float64 `json:"cpu_us_per_delivery"`
+}
+
+func costsOrNull(perAction, perDelivery float64) costs {
+	return costs{orNull(perAction), orNull(perDelivery)}
+}
+
 // MarshalJSON writes null for what is not known.
 func (s Server) MarshalJSON() ([]byte, error) {
 	type plain Server
+	type rest struct{ plain }
 	return json.Marshal(struct {
-		plain
-		PerAction   *float64 `json:"cpu_us_per_action"`
-		PerDelivery *float64 `json:"cpu_us_per_delivery"`
-	}{plain(s), orNull(s.CPUUSPerAction), orNull(s.CPUUSPerDelivery)})
+		rest
+		costs
+	}{rest{plain(s)}, costsOrNull(s.CPUUSPerAction, s.CPUUSPerDelivery)})
 }
 
 // MarshalJSON writes null for what is not known.
 func (m Measure) MarshalJSON() ([]byte, error) {
 	type plain Measure
+	type rest struct{ plain }
 	return json.Marshal(struct {
-		plain
-		PerAction   *float64 `json:"cpu_us_per_action"`
-		PerDelivery *float64 `json:"cpu_us_per_delivery"`
-	}{plain(m), orNull(m.CPUUSPerAction), orNull(m.CPUUSPerDelivery)})
+		rest
+		costs
+	}{rest{plain(m)}, costsOrNull(m.CPUUSPerAction, m.CPUUSPerDelivery)})
 }
 
 // MarshalJSON writes null for what is not known.
