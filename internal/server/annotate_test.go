@@ -66,6 +66,15 @@ func TestAnnotateRole(t *testing.T) {
 			t.Errorf("%d %s", r.StatusCode, body)
 		}
 	}
+	r, err := http.Get("http://" + s.Address() + "/v1/other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(r.Body)
+	r.Body.Close()
+	if r.StatusCode != http.StatusNotFound || !strings.Contains(string(body), `"code":"not_found"`) {
+		t.Errorf("a path that is not there: %d %s", r.StatusCode, body)
+	}
 	conn, err := grpc.NewClient("passthrough:///"+s.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

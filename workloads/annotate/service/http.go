@@ -25,10 +25,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.http.ServeHTTP(w, r)
 }
 
-// Paths are the patterns of ServeHTTP, for a mux.
-func Paths() []string {
-	return []string{"/v1/annotate", "/v1/annotations", "/v1/annotate/", "/v1/entities/", "/starling.annotate.v1.Annotation/"}
-}
+// Paths are the patterns of ServeHTTP, for a mux: all of /v1, so that a path that is not
+// there is told as JSON, too.
+func Paths() []string { return []string{"/v1/", "/starling.annotate.v1.Annotation/"} }
 
 func (s *Service) routes() http.Handler {
 	mux := http.NewServeMux()
