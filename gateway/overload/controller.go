@@ -59,6 +59,9 @@ type controller struct {
 	unneeded   int
 	unrefused  int
 	unimproved int
+	spare      int  // windows in a row in which processors had time to spare
+	leapt      int  // windows for which what goes wrong is taken for the leap's doing
+	grounded   bool // leaps were too much: the bottleneck is elsewhere
 }
 
 const (
@@ -105,6 +108,9 @@ const (
 	beyond     = 0.002 // more with each window, beyond what was too much
 	idlePart   = 0.9   // of the capacity: who offers less needs no limit
 	idleFor    = 3     // windows
+	spareFor   = 2     // windows with time to spare after which the capacity leaps
+	leap       = 0.5   // growth in a window then
+	leapShows  = 5     // windows
 	noRefusals = 10    // windows without a refusal, then the limit ends
 
 	// Of what was carried when a limit began: if updates are still old at that, it
@@ -242,9 +248,11 @@ func (c *controller) begin(w *window, capacity float64) {
 	c.worst = max(oldStanding, w.oldPart())
 	c.senders = max(1, w.active)
 	c.draining, c.falls = false, len(steps)-1
+	c.grounded = c.grounded && c.memory > 0
 	c.forget()
 	c.standing, c.queueing, c.asked = 0, 0, 0
 	c.thin, c.stood, c.beyond, c.crowded, c.congested, c.unneeded, c.unrefused, c.unimproved = 0, 0, 0, 0, 0, 0, 0, 0
+	c.spare, c.leapt = 0, 0
 }
 
 // end ends it. failed says that it made nothing better.
@@ -261,6 +269,7 @@ func (c *controller) end(failed bool) {
 // hold goes on with a limit.
 func (c *controller) hold(w *window) {
 	c.learnSenders(w)
+	c.lookForSpare()
 	if c.needless(w) {
 		c.end(false)
 		return
@@ -374,6 +383,7 @@ func (c *controller) forget() { c.limits++ }
 // lower lowers the capacity, but hardly below what was carried in time a moment
 // ago: that updates are old then has another reason.
 func (c *controller) lower(to float64) {
+	c.grounded = c.grounded || c.leapt > 0
 	c.capacity = max(to, min(c.capacity, max(surely*c.good, least*c.begun)))
 }
 
@@ -402,12 +412,28 @@ func (c *controller) grow(w *window) {
 	if w.refused == 0 || w.rate() < 0.9*c.capacity {
 		return // nothing is learnt from what nobody wants
 	}
+	if c.spare > spareFor && !c.grounded {
+		c.leapt = leapShows
+		c.capacity *= 1 + leap
+		return
+	}
 	by := (c.bad - c.capacity) / c.bad / 4
 	if c.capacity >= c.bad {
 		c.beyond++
 		by = beyond * float64(c.beyond)
 	}
 	c.capacity *= 1 + min(fastest, max(slowest, by))
+}
+
+// lookForSpare asks the processors. A limit that a standstill began, before it was
+// known what is carried, leaves them idle.
+func (c *controller) lookForSpare() {
+	c.leapt = max(0, c.leapt-1)
+	if c.load().spare() {
+		c.spare++
+	} else {
+		c.spare = 0
+	}
 }
 
 // needless says that so little is offered that no limit is needed.

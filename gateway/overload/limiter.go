@@ -30,7 +30,7 @@ type Config struct {
 	// how many of them were old: older than any wait on purpose makes them.
 	Ages func() (all, old uint64)
 	// Load gives what the processors did since the call before. It is called in
-	// windows in which updates are old, and only then. nil: what no system tells.
+	// windows in which updates are old or a limit holds, and only then. nil: what no system tells.
 	Load func() Load
 	// Relieves says that less work is about to be made of each action: for a while
 	// nobody is refused because updates are old. nil: that never happens.

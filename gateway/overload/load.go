@@ -19,6 +19,7 @@ type Load struct {
 
 const (
 	fewIdle = 0.1 // idle time below which a machine has nothing left
+	spare   = 0.4 // idle time from which on more can be done
 	enough  = 0.3 // own time from which on that is this process's doing
 	allOwn  = 0.9 // own time that is all there is, whatever the machine has
 )
@@ -27,6 +28,9 @@ const (
 func (l Load) saturated() bool {
 	return !l.Known || l.Own >= allOwn || l.Own >= enough && l.Idle < fewIdle
 }
+
+// spare says that the processors have time for more.
+func (l Load) spare() bool { return l.Known && l.Own < allOwn && l.Idle >= spare }
 
 // ofOthers says that other processes did.
 func (l Load) ofOthers() bool { return l.Known && l.Idle < fewIdle && l.Own < enough }

@@ -383,3 +383,35 @@ func BenchmarkAdmit(b *testing.B) {
 		l.Done(1)
 	}
 }
+
+// A limit that began before it was known what is carried, because the way behind
+// was slow as a crowd came, leaves processors idle: it is let go of in two seconds.
+func TestALimitThatLeavesProcessorsIdleSoonEnds(t *testing.T) {
+	const rate = 4000
+	for seed := range uint64(10) {
+		p := &warming{fifo: fifo{capacity: rate / 10, takes: 3 * time.Millisecond}, until: 500 * time.Millisecond, then: 3 * rate}
+		s := newSimulation(p, crowd(400, rate/400), seed)
+		s.load = overload.Load{Known: true, Own: 0.3, Idle: 0.5}
+		s.run(5 * second)
+		if s.refusedPart(0, second) == 0 {
+			t.Errorf("seed %d: no limit began: nothing was tried", seed)
+		}
+		if r := s.refusedPart(3*second, 5*second); r > 0 {
+			t.Errorf("seed %d: %.1f %% refused long after it", seed, 100*r)
+		}
+	}
+}
+
+// Where it is not the processors that bound what is carried, their idle time makes
+// nobody admit too much for long.
+func TestIdleProcessorsDoNotHideAnotherBottleneck(t *testing.T) {
+	const capacity = 3000
+	for seed := range uint64(3) {
+		s := newSimulation(&fifo{capacity: capacity, takes: 3 * time.Millisecond}, crowd(300, 2*capacity/300), seed)
+		s.load = overload.Load{Known: true, Own: 0.2, Idle: 0.7}
+		s.run(9 * second)
+		if g := s.goodput(2*second, 9*second) / capacity; g < 0.75 {
+			t.Errorf("seed %d: goodput %.2f of the capacity", seed, g)
+		}
+	}
+}

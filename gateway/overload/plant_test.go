@@ -243,3 +243,17 @@ func crowd(n int, rate float64) (all []*participant) {
 	}
 	return all
 }
+
+// warming is a plant that is slow at first.
+type warming struct {
+	fifo
+	until time.Duration
+	then  float64
+}
+
+func (p *warming) work(now time.Duration) []departure {
+	if now >= p.until {
+		p.capacity = p.then
+	}
+	return p.fifo.work(now)
+}
