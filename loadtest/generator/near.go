@@ -15,9 +15,11 @@ const nearestCount = 24
 // neighbourhood knows who is near whom, by the crowd's own positions: those as of
 // each participant's last action, as the server knows them.
 type neighbourhood struct {
+	crowd     *scenario.Crowd
 	at        []spot
 	radius    []float64 // within how many metres each one's nearest are
 	renewed   []time.Duration
+	seen      []int32
 	distances []float64
 }
 
@@ -37,7 +39,7 @@ const renewNearest = time.Second
 
 func newNeighbourhood(crowd *scenario.Crowd) *neighbourhood {
 	n := crowd.Participants()
-	h := &neighbourhood{at: make([]spot, n), radius: make([]float64, n), renewed: make([]time.Duration, n)}
+	h := &neighbourhood{crowd: crowd, at: make([]spot, n), radius: make([]float64, n), renewed: make([]time.Duration, n)}
 	for i := range h.at {
 		e := crowd.Entry(i)
 		h.at[i], h.renewed[i] = spotOnMap(e.Lat, e.Lng), math.MinInt64/2
@@ -76,7 +78,7 @@ func (h *neighbourhood) square(i, j int32, place bool) float64 {
 
 // near marks, of the watchers of an action, those to whom the actor is one of the
 // nearest; nil if it is to all, because they are few. A watcher's own nearest are
-// looked for among the watchers of this action.
+// those of all whom it sees: they may stand where it sees and this action is not seen.
 func (h *neighbourhood) near(a *scenario.Action, watchers []int32) []uint64 {
 	if len(watchers) <= nearestCount+1 {
 		return nil
@@ -84,7 +86,7 @@ func (h *neighbourhood) near(a *scenario.Action, watchers []int32) []uint64 {
 	marks := make([]uint64, (len(watchers)+63)/64)
 	for i, w := range watchers {
 		if a.Due-h.renewed[w] >= renewNearest {
-			h.renew(w, watchers, a.Place >= 0, a.Due)
+			h.renew(w, a.Place >= 0, a.Due)
 		}
 		if w == a.Participant || h.square(a.Participant, w, a.Place >= 0) <= h.radius[w]*h.radius[w] {
 			marks[i/64] |= 1 << (i % 64)
@@ -94,15 +96,18 @@ func (h *neighbourhood) near(a *scenario.Action, watchers []int32) []uint64 {
 }
 
 // renew finds the distance of a watcher's last nearest.
-func (h *neighbourhood) renew(w int32, others []int32, place bool, now time.Duration) {
+func (h *neighbourhood) renew(w int32, place bool, now time.Duration) {
+	h.seen = h.crowd.AppendSeen(h.seen[:0], w)
 	h.distances = h.distances[:0]
-	for _, o := range others {
+	for _, o := range h.seen {
 		if o != w {
 			h.distances = append(h.distances, h.square(w, o, place))
 		}
 	}
-	h.radius[w] = math.Sqrt(smallest(h.distances, min(nearestCount, len(h.distances))-1))
-	h.renewed[w] = now
+	h.renewed[w], h.radius[w] = now, 0
+	if n := min(nearestCount, len(h.distances)); n > 0 {
+		h.radius[w] = math.Sqrt(smallest(h.distances, n-1))
+	}
 }
 
 // smallest gives the k-th smallest of values, from 0, and reorders them: Hoare's

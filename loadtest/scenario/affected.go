@@ -83,6 +83,18 @@ func (c *Crowd) Affected(a *Action) (expected, uncertain []int32) {
 	return c.expected, c.uncertain
 }
 
+// AppendSeen appends the participants whom one sees, itself among them: all present
+// whose own cell is within the ring of its own, in the same place, as of the action
+// that Next gave last.
+func (c *Crowd) AppendSeen(dst []int32, participant int32) []int32 {
+	for _, near := range c.sites.around(c.people[participant].site) {
+		for i := c.sites.all[near].first; i >= 0; i = c.people[i].next {
+			dst = append(dst, i)
+		}
+	}
+	return dst
+}
+
 // settled says that nobody around crosses.
 func (c *Crowd) settled(a *Action) bool {
 	if a.from >= 0 {
