@@ -1,5 +1,7 @@
 package document
 
+import "slices"
+
 // Term is a distinct word of a document (distinct by Hash).
 type Term struct {
 	Word  uint32
@@ -21,9 +23,15 @@ func (t *termTable) reset() { clear(t.slots) }
 // AppendToken adds a token for the bytes from start to end of Text, which must come
 // after those of the last token, and describes it.
 func (d *Document) AppendToken(start, end int, flags Flags) {
-	d.Tokens = append(d.Tokens, Token{Start: uint32(start), End: uint32(end), Flags: flags})
-	i := len(d.Tokens) - 1
+	i := len(d.Tokens)
+	if i == cap(d.Tokens) {
+		d.Tokens = slices.Grow(d.Tokens, 1)
+	}
+	d.Tokens = d.Tokens[:i+1]
+	// Written where it stays: a struct that is put together elsewhere is copied in wide
+	// pieces, and those wait until the narrow ones that it was written in are in the cache.
 	t := &d.Tokens[i]
+	t.Start, t.End, t.Tag, t.Entity, t.Flags = uint32(start), uint32(end), 0, 0, flags
 	t.describe(d.Text)
 	t.Term = d.term(t.Word, uint32(i), t.Shape)
 }
@@ -43,9 +51,15 @@ func (d *Document) term(word, token uint32, shape Shape) uint32 {
 		}
 		at = (at + 1) & mask
 	}
-	d.Terms = append(d.Terms, Term{Word: word, Count: 1, First: token, Stop: shape == Mark || stopWord(word)})
-	slots[at] = uint64(len(d.Terms))<<32 | uint64(word)
-	return uint32(len(d.Terms) - 1)
+	i := len(d.Terms)
+	if i == cap(d.Terms) {
+		d.Terms = slices.Grow(d.Terms, 1)
+	}
+	d.Terms = d.Terms[:i+1]
+	t := &d.Terms[i]
+	t.Word, t.Count, t.First, t.Vocabulary, t.Stop = word, 1, token, 0, shape == Mark || stopWord(word)
+	slots[at] = uint64(i+1)<<32 | uint64(word)
+	return uint32(i)
 }
 
 func (d *Document) growTerms() {

@@ -38,14 +38,14 @@ const (
 // Small says that a token has nothing of a name: small letters with or without hyphens,
 // a number, a mark, or what was divided from a word ("'s", "n't").
 func (t *Token) Small() bool {
-	switch t.Shape {
-	case Lower, Number, Mark, Hyphened:
-		return true
-	case Mixed:
+	if t.Shape == Mixed {
 		return byte(t.Prefix) == '\'' || t.Prefix&0xffff == 'n'|'\''<<8
 	}
-	return false
+	return smallShapes>>t.Shape&1 != 0
 }
+
+// smallShapes has a bit for each shape without capitals.
+const smallShapes = 1<<Lower | 1<<Number | 1<<Mark | 1<<Hyphened
 
 // Flags of a token.
 type Flags uint8

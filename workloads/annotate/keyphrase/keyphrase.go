@@ -9,6 +9,7 @@ package keyphrase
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 )
@@ -136,8 +137,11 @@ func (f *Finder) count(d *document.Document, start, end uint32) {
 	if len(f.chunks) == maxChunks {
 		return
 	}
-	f.chunks = append(f.chunks, chunk{hash: hash, start: start, end: end, count: 1, slot: uint32(at)})
-	f.slots[at] = uint32(len(f.chunks))
+	i := len(f.chunks)
+	f.chunks = slices.Grow(f.chunks, 1)[:i+1]
+	c := &f.chunks[i] // written where it stays
+	c.hash, c.start, c.end, c.count, c.slot = hash, start, end, 1, uint32(at)
+	f.slots[at] = uint32(i + 1)
 }
 
 // slot finds where a hash is, or belongs.

@@ -41,6 +41,7 @@ const stretch = 16
 
 type scratch struct {
 	words  []word
+	places []uint32 // of candidates
 	picked [stretch][most]uint32
 	sums   [][rows.Width16]int16
 	scores [][rows.Width16]int16
@@ -86,21 +87,18 @@ func (r *Recognizer) RecognizeSentences(d *document.Document, sentences []docume
 // a time.
 func (r *Recognizer) sentence(d *document.Document, sentence document.Sentence, s *scratch) {
 	s.words = describe(s.words, d, sentence, r.vocabulary)
-	words := s.words[window : len(s.words)-window]
-	for from := 0; from < len(words); {
-		if words[from].nameless {
-			d.Tokens[sentence.Start+uint32(from)].Entity = 0
-			from++
-			continue
+	s.places = candidates(s.places, s.words)
+	end := sentence.End - sentence.Start
+	for rest := s.places; len(rest) > 0; {
+		from := rest[0]
+		n := uint32(1)
+		for int(n) < len(rest) && rest[n] == from+n {
+			n++
 		}
-		to := from + 1
-		for to < len(words) && !words[to].nameless {
-			to++
-		}
-		r.sum(s, from, to)
-		l := r.decode(s, from == 0, to == len(words))
-		r.write(d, sentence.Start+uint32(from), s, l)
-		from = to
+		r.sum(s, int(from), int(from+n))
+		l := r.decode(s, from == 0, from+n == end)
+		r.write(d, sentence.Start+from, s, l)
+		rest = rest[n:]
 	}
 }
 

@@ -1,6 +1,8 @@
 package entity
 
 import (
+	"slices"
+
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
 )
@@ -13,9 +15,8 @@ type word struct {
 	cluster      uint32
 	tag          uint32
 	rarity       uint32 // coarse
-	capital      bool   // it has capitals, or letters and digits
+	capital      uint8  // 1 if it has capitals, or letters and digits
 	small        uint8  // what the vocabulary says of it where it is written small: vocabulary.Never, Beside
-	nameless     bool   // it is no part of a name
 }
 
 var outside = word{shape: 0x100}
@@ -25,30 +26,49 @@ const (
 	sentenceStart = 0x10
 )
 
-// describe gives the words of a sentence with window outside ones on either side.
+// describe gives the words of a sentence with window outside ones on either side. Tokens
+// are outside of entities from then on.
 func describe(words []word, d *document.Document, s document.Sentence, v *vocabulary.Vocabulary) []word {
-	words = append(words[:0], outside, outside)
-	for i := s.Start; i < s.End; i++ {
-		t := &d.Tokens[i]
+	tokens := d.Tokens[s.Start:s.End]
+	n := len(tokens) + 2*window
+	words = slices.Grow(words[:0], n)[:n]
+	words[0], words[1], words[n-2], words[n-1] = outside, outside, outside, outside
+	inner := words[window : n-window]
+	for i := range inner {
+		t, w := &tokens[i], &inner[i]
 		facts := v.Facts(d.Terms[t.Term].Vocabulary)
-		w := word{
-			hash: t.Word, suffix: t.Suffix, prefix: t.Prefix | 0x20202020, shape: uint32(t.Shape),
-			cluster: uint32(facts.Cluster), tag: uint32(t.Tag), rarity: uint32(facts.Rarity >> 3),
-		}
+		// Field by field: a struct made first would be copied in pieces wider than it was
+		// written in, which wait for the cache.
+		w.hash, w.suffix, w.prefix, w.shape = t.Word, t.Suffix, t.Prefix|0x20202020, uint32(t.Shape)
+		w.cluster, w.tag, w.rarity = uint32(facts.Cluster), uint32(t.Tag), uint32(facts.Rarity>>3)
+		small := uint8(0)
 		if t.Small() {
-			w.small = facts.Nameless
-		} else {
-			w.capital = true
+			small = 1
 		}
-		words = append(words, w)
-	}
-	words = append(words, outside, outside)
-	for i := window; i < len(words)-window; i++ {
-		w := &words[i]
-		w.nameless = w.small == vocabulary.Never || w.small == vocabulary.Beside && !words[i-1].capital && !words[i+1].capital
+		w.small, w.capital = facts.Nameless&-small, 1-small
+		t.Entity = 0
 	}
 	words[window].shape |= sentenceStart
 	return words
+}
+
+// named is 1 if word i may be part of a name, 0 if not.
+func named(words []word, i int) uint8 {
+	w := words[i-1 : i+2 : i+2]
+	never, beside := w[1].small&vocabulary.Never, w[1].small&vocabulary.Beside/vocabulary.Beside
+	return (1 - never) & (1 - beside | w[0].capital | w[2].capital)
+}
+
+// candidates gives the words of a sentence, by their places in it, that may be part of a
+// name. Words are those of describe.
+func candidates(places []uint32, words []word) []uint32 {
+	n := 0
+	places = slices.Grow(places[:0], len(words))[:len(words)]
+	for i := window; i < len(words)-window; i++ {
+		places[n] = uint32(i - window) // stays if it may
+		n += int(named(words, i))
+	}
+	return places[:n]
 }
 
 // mix spreads a feature of a template over 32 bits (multiplicative hashing, the upper

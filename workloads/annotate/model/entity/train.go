@@ -90,7 +90,7 @@ func (t *trainer) pick(right []int) {
 	t.chain.emissions = t.chain.emissions[:0]
 	for i := range right {
 		var e [labels]float64
-		if t.words[i+window].nameless && right[i] == 0 {
+		if named(t.words, i+window) == 0 && right[i] == 0 {
 			for l := 1; l < labels; l++ {
 				e[l] = -50
 			}

@@ -3,6 +3,12 @@
 // pick at most Most rows, which cannot.
 package rows
 
+import (
+	"unsafe"
+
+	"github.com/starling-vr/starling/workloads/annotate/model/prefetch"
+)
+
 // Numbers of weights of a row.
 const (
 	Width64 = 64
@@ -44,10 +50,19 @@ func (t *Table) Sum16(sum *[Width16]int16, picked []uint32) { sum16(sum, t.weigh
 
 // Fetch64 asks for the rows of features that will be picked next, so that they are
 // near when they are.
-func (t *Table) Fetch64(next []uint32) { fetch(t.weights, next, t.mask, 6) }
+func (t *Table) Fetch64(next []uint32) {
+	prefetch.Lines(rowsOf[[Width64]int8](t.weights), next, t.mask)
+}
 
 // Fetch16 is Fetch64 for a table of rows of 16.
-func (t *Table) Fetch16(next []uint32) { fetch(t.weights, next, t.mask, 4) }
+func (t *Table) Fetch16(next []uint32) {
+	prefetch.Lines(rowsOf[[Width16]int8](t.weights), next, t.mask)
+}
+
+// rowsOf gives weights as rows.
+func rowsOf[R [Width64]int8 | [Width16]int8](weights []int8) []R {
+	return unsafe.Slice((*R)(unsafe.Pointer(unsafe.SliceData(weights))), len(weights)/int(unsafe.Sizeof(*new(R))))
+}
 
 func plainSum64(sum *[Width64]int16, weights []int8, picked []uint32, mask uint32) {
 	*sum = [Width64]int16{}

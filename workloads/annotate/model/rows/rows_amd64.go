@@ -58,12 +58,3 @@ func step16(now, before, emission *[Width16]int16, c *Chain16) {
 	}
 	step16AVX2(now, before, emission, c)
 }
-
-//go:noescape
-func prefetch(weights *int8, next *uint32, n int, mask uint32, shift int)
-
-func fetch(weights []int8, next []uint32, mask uint32, shift int) {
-	if len(next) > 0 {
-		prefetch(&weights[0], &next[0], len(next), mask, shift)
-	}
-}

@@ -253,21 +253,3 @@ TEXT ·step16AVX2(SB), NOSPLIT, $0-32
 	VMOVDQU  Y0, (DI)
 	VZEROUPPER
 	RET
-
-// func prefetch(weights *int8, next *uint32, n int, mask uint32, shift int)
-TEXT ·prefetch(SB), NOSPLIT, $0-40
-	MOVQ weights+0(FP), SI
-	MOVQ next+8(FP), BX
-	MOVQ n+16(FP), DI
-	MOVL mask+24(FP), DX
-	MOVQ shift+32(FP), CX
-
-line:
-	MOVL        (BX), AX
-	ANDL        DX, AX
-	SHLQ        CX, AX
-	PREFETCHT0  (SI)(AX*1)
-	ADDQ        $4, BX
-	DECQ        DI
-	JNZ         line
-	RET

@@ -17,5 +17,3 @@ func sum16(sum *[Width16]int16, weights []int8, picked []uint32, mask uint32) {
 func best64(sum, floor *[Width64]int16) int { return plainBest64(sum, floor) }
 
 func step16(now, before, emission *[Width16]int16, c *Chain16) { plainStep16(now, before, emission, c) }
-
-func fetch([]int8, []uint32, uint32, int) {}

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
+	"github.com/starling-vr/starling/workloads/annotate/model/prefetch"
 	"github.com/starling-vr/starling/workloads/annotate/model/workspace"
 )
 
@@ -59,7 +60,7 @@ func (c *Classifier) Classify(d *document.Document) {
 }
 
 func (c *Classifier) judge(d *document.Document, s *scratch) document.Sentiment {
-	s.picked = s.pick(d, uint32(len(c.weights.Features)-1))
+	s.picked = s.pick(d, c.weights.Features, uint32(len(c.weights.Features)-1))
 	if len(s.picked) == 0 {
 		return document.Sentiment{}
 	}
@@ -71,24 +72,37 @@ func (c *Classifier) judge(d *document.Document, s *scratch) document.Sentiment 
 	return document.Sentiment{Known: true, Score: float32(math.Tanh(float64(odds) / 2))}
 }
 
-// pick gives the distinct features of a text: its words, and its pairs of neighbours.
-func (s *scratch) pick(d *document.Document, mask uint32) []uint32 {
+// pick gives the distinct features of a text, its words and its pairs of neighbours, and
+// asks for their weights, if there are any yet.
+func (s *scratch) pick(d *document.Document, weights []int8, mask uint32) []uint32 {
 	s.picked = slices.Grow(s.picked[:0], len(d.Terms)+len(d.Tokens))
 	for i := range d.Terms {
 		if t := &d.Terms[i]; d.Tokens[t.First].Shape != document.Mark || telling(t.Word) {
 			s.picked = append(s.picked, one(t.Word)&mask)
 		}
 	}
-	return s.pairs(d, mask)
+	prefetch.Lines(weights, s.picked, mask)
+	shift := s.clear(len(d.Tokens))
+	before := uint32(0)
+	for rest := d.Tokens; len(rest) > 0; {
+		some := rest[:min(ahead, len(rest))]
+		n := len(s.picked)
+		before = s.pairs(some, before, shift, mask)
+		prefetch.Lines(weights, s.picked[n:], mask)
+		rest = rest[len(some):]
+	}
+	return s.picked
 }
 
-// pairs appends the pairs of neighbours to those picked.
-func (s *scratch) pairs(d *document.Document, mask uint32) []uint32 {
-	shift := s.clear(len(d.Tokens))
-	n, before := len(s.picked), uint32(0)
-	picked := s.picked[:n+len(d.Tokens)]
-	for i := range d.Tokens {
-		t := &d.Tokens[i]
+// ahead is for how many tokens weights are asked for at a time.
+const ahead = 64
+
+// pairs appends the pairs of neighbours to those picked, and gives the last word.
+func (s *scratch) pairs(tokens []document.Token, before, shift, mask uint32) uint32 {
+	n := len(s.picked)
+	picked := s.picked[:n+len(tokens)]
+	for i := range tokens {
+		t := &tokens[i]
 		if t.Shape == document.Mark && !telling(t.Word) {
 			continue
 		}
@@ -99,7 +113,8 @@ func (s *scratch) pairs(d *document.Document, mask uint32) []uint32 {
 		n += int(^s.seen[at] >> bit & 1)
 		s.seen[at] |= 1 << bit
 	}
-	return picked[:n]
+	s.picked = picked[:n]
+	return before
 }
 
 // clear makes 32 to 64 bits for each token, of 2^10 to 2^24 in all, and gives the shift

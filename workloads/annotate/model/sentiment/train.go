@@ -17,7 +17,7 @@ type Example struct {
 // of weights.
 func NewExample(d *document.Document, favourable bool, bits int) Example {
 	s := scratch{}
-	return Example{Favourable: favourable, features: s.pick(d, 1<<bits-1)}
+	return Example{Favourable: favourable, features: s.pick(d, nil, 1<<bits-1)}
 }
 
 // Options of training.

@@ -1,6 +1,8 @@
 package speech
 
 import (
+	"slices"
+
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/model/vocabulary"
 )
@@ -26,17 +28,21 @@ const sentenceStart = 0x10
 
 // describe gives the words of a sentence with window outside ones on either side.
 func describe(words []word, d *document.Document, s document.Sentence, v *vocabulary.Vocabulary) []word {
-	words = append(words[:0], outside, outside)
-	for i := s.Start; i < s.End; i++ {
-		t := &d.Tokens[i]
+	tokens := d.Tokens[s.Start:s.End]
+	n := len(tokens) + 2*window
+	words = slices.Grow(words[:0], n)[:n]
+	words[0], words[1], words[n-2], words[n-1] = outside, outside, outside, outside
+	inner := words[window : n-window]
+	for i := range inner {
+		t, w := &tokens[i], &inner[i]
 		facts := v.Facts(d.Terms[t.Term].Vocabulary)
-		words = append(words, word{
-			hash: t.Word, suffix: t.Suffix, prefix: t.Prefix | 0x20202020, shape: uint32(t.Shape),
-			cluster: uint32(facts.Cluster), class: uint32(facts.Class), only: facts.Only,
-		})
+		// Field by field: a struct made first would be copied in pieces wider than it was
+		// written in, which wait for the cache.
+		w.hash, w.suffix, w.prefix, w.shape = t.Word, t.Suffix, t.Prefix|0x20202020, uint32(t.Shape)
+		w.cluster, w.class, w.only = uint32(facts.Cluster), uint32(facts.Class), facts.Only
 	}
 	words[window].shape |= sentenceStart
-	return append(words, outside, outside)
+	return words
 }
 
 // mix spreads a feature of a template over 32 bits (multiplicative hashing, the upper

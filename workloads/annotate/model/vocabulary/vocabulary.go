@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-vr/starling/workloads/annotate/document"
 	"github.com/starling-vr/starling/workloads/annotate/model/hugepages"
+	"github.com/starling-vr/starling/workloads/annotate/model/prefetch"
 )
 
 // Words are the words of a vocabulary, by number; number 0 stands for all others.
@@ -86,7 +87,7 @@ func New(w Words) (*Vocabulary, error) {
 
 func (v *Vocabulary) insert(hash, number uint32) {
 	mask := uint32(len(v.slots) - 1)
-	at := hash * 0x9e3779b1 >> v.shift
+	at := v.place(hash)
 	for v.slots[at].number != 0 {
 		if v.slots[at].hash == hash {
 			return
@@ -102,7 +103,7 @@ func (v *Vocabulary) Len() int { return len(v.Hash) }
 // Number gives the number of the word with a hash, 0 if there is none.
 func (v *Vocabulary) Number(hash uint32) uint32 {
 	mask := uint32(len(v.slots) - 1)
-	for at := hash * 0x9e3779b1 >> v.shift; ; at = (at + 1) & mask {
+	for at := v.place(hash); ; at = (at + 1) & mask {
 		if s := &v.slots[at]; s.number == 0 || s.hash == hash {
 			return s.number
 		}
@@ -112,10 +113,23 @@ func (v *Vocabulary) Number(hash uint32) uint32 {
 // Assign writes the number of each term of the document. It comes before the
 // functions of all models, once a document.
 func (v *Vocabulary) Assign(d *document.Document) {
-	for i := range d.Terms {
-		d.Terms[i].Vocabulary = v.Number(d.Terms[i].Word)
+	const ahead = 32
+	var places [ahead]uint32
+	for rest := d.Terms; len(rest) > 0; {
+		some := rest[:min(ahead, len(rest))]
+		for i := range some {
+			places[i] = v.place(some[i].Word)
+		}
+		prefetch.Lines(v.slots, places[:len(some)], math.MaxUint32)
+		for i := range some {
+			some[i].Vocabulary = v.Number(some[i].Word)
+		}
+		rest = rest[len(some):]
 	}
 }
+
+// place is where the search for a word begins.
+func (v *Vocabulary) place(hash uint32) uint32 { return hash * 0x9e3779b1 >> v.shift }
 
 // RarityOfRank gives the Rarity of the word of a rank (from 0 on) among words
 // by frequency. By Zipf's law the word of rank r is one in (r+1)·H(V) of a text
