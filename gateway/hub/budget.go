@@ -60,7 +60,7 @@ type deliveries struct {
 	viewers  int     // watches that are viewers of a crowd, or become ones
 	placing  bool    // the avatar moved in this turn
 	reach    float64 // metres within which what is near in the avatar's own cell is
-	nearby   int     // how many that are
+	filled   bool    // these are as many as wanted
 }
 
 const (

@@ -39,6 +39,7 @@ type resident struct {
 	state     *entityState // nil: it left
 	tile      *tile
 	at        point
+	person    bool
 	arrived   time.Time // when the action came in that changed it last
 	waiting   uint16    // bit per stream that is yet to tell of it
 	whole     uint16    // bit per stream that is to tell its kind and attributes
@@ -52,7 +53,7 @@ func (h *Hub) crowdOf(c *cell, now time.Time) *crowd {
 	}
 	w := &crowd{hub: h, cell: c, residents: make(map[world.EntityID]*resident, len(c.image.entities)), emptyAt: now}
 	for id, state := range c.image.entities {
-		r := &resident{id: id, state: state, arrived: now}
+		r := &resident{id: id, state: state, person: state.person, arrived: now}
 		r.at, _ = pointOf(state.body)
 		w.residents[id] = r
 	}
@@ -90,7 +91,7 @@ func (w *crowd) lay(g grid) {
 	for _, r := range w.residents {
 		r.tile = w.tileAt(g.key(r.at))
 		w.extend(r.tile.key)
-		r.tile.residents++
+		r.tile.count.move(r, 1)
 	}
 	for _, s := range w.streams {
 		if s != nil {
@@ -112,7 +113,7 @@ func (w *crowd) refit(now time.Time) bool {
 	}
 	others := 0
 	for _, t := range w.tiles {
-		others += t.residents * (t.residents - 1)
+		others += t.count.all() * (t.count.all() - 1)
 	}
 	mean := float64(others) / float64(len(w.residents))
 	wanted := float64(w.hub.hubs.config.Near) / tilesOfNear
@@ -147,7 +148,7 @@ func (w *crowd) tileAt(key tileKey) *tile {
 
 // prune forgets a tile that nobody is in or near.
 func (w *crowd) prune(t *tile) {
-	if t.residents == 0 && len(t.viewers) == 0 && w.tiles[t.key] == t {
+	if t.count.all() == 0 && len(t.viewers) == 0 && w.tiles[t.key] == t {
 		delete(w.tiles, t.key)
 	}
 }
@@ -168,10 +169,10 @@ func (w *crowd) moveTo(r *resident) (from *tile) {
 	from = r.tile
 	r.tile = w.tileAt(key)
 	w.extend(key)
-	r.tile.residents++
+	r.tile.count.move(r, 1)
 	r.tile.close() // what is told of it from now on comes after what was told where it was before
 	if from != nil {
-		from.residents--
+		from.count.move(r, -1)
 		w.prune(from)
 	}
 	return from
@@ -192,12 +193,17 @@ func (w *crowd) update(s step, head updateHead, arrived, now time.Time) {
 	}
 	fresh := r == nil
 	if fresh {
-		r = &resident{id: head.entity, state: state}
+		r = &resident{id: head.entity, state: state, person: state.person}
 		w.residents[head.entity] = r
 	}
 	r.arrived = arrived
 	if at, ok := pointOf(s.update); ok {
 		r.at = at
+	}
+	if r.person != state.person { // only now it is known
+		r.tile.count.move(r, -1)
+		r.person = state.person
+		r.tile.count.move(r, 1)
 	}
 	before := w.moveTo(r)
 	raw := s.raw
@@ -205,8 +211,13 @@ func (w *crowd) update(s step, head updateHead, arrived, now time.Time) {
 		raw = appendWhole(nil, s.update, head, state)
 	}
 	w.mark(r, fresh, fresh || head.kind != nil || head.attrs != nil)
-	w.tellAll(r, before, raw, arrived, now)
-	if by := world.EntityID(byOf(s.update)); by != 0 && by != r.id {
+	by := world.EntityID(byOf(s.update))
+	var doer *tile
+	if actor := w.residents[by]; actor != nil && actor != r && actor.tile != r.tile {
+		doer = actor.tile
+	}
+	w.tellAll(r, before, doer, raw, arrived, now)
+	if by != 0 && by != r.id {
 		w.interacted(by, r.id, now)
 	}
 }
@@ -241,12 +252,12 @@ func (w *crowd) left(r *resident, raw []byte, arrived, now time.Time) {
 		return
 	}
 	delete(w.residents, r.id)
-	w.tellAll(r, nil, raw, arrived, now)
+	w.tellAll(r, nil, nil, raw, arrived, now)
 	for _, v := range r.followers {
 		v.forget(r.id)
 	}
 	r.followers, r.state = nil, nil
-	r.tile.residents--
+	r.tile.count.move(r, -1)
 	w.prune(r.tile)
 }
 
@@ -270,7 +281,7 @@ func (w *crowd) event(s step, arrived, now time.Time) {
 	if r == nil {
 		return
 	}
-	w.tellAll(r, nil, s.raw, arrived, now)
+	w.tellAll(r, nil, nil, s.raw, arrived, now)
 }
 
 // tick runs each tickEvery.

@@ -49,39 +49,47 @@ func (d *disc) square() (from, to tileKey) {
 	return tileKey{int32(east - r), int32(north - r)}, tileKey{int32(east + r), int32(north + r)}
 }
 
-// around finds the disc around a point that holds those nearest to it: as many
-// as wanted, and not many more. Tiles count by how far their middle is. It gives
-// how many are nearer than its radius by that.
-func (w *crowd) around(at point, want int) (d disc, held int) {
+// around finds the disc around a point that holds the people nearest to it: as many
+// as wanted, and not many more. Where hardly anybody but things is, twice as many of
+// all are enough. Tiles count by how far their middle is. It gives who and what is
+// nearer than its radius by that.
+func (w *crowd) around(at point, want int) (d disc, held census) {
 	d.east, d.north = w.grid.quarter(at)
 	center := tileKey{int32(d.east >> 2), int32(d.north >> 2)}
-	var byDistance [quarters * 2 * (maxRadius + 1)]int
-	bin, counted, before := 0, 0, 0
+	var byDistance [quarters * 2 * (maxRadius + 1)]census
+	var before census
+	bin := 0
 	reach := quarters*maxRadius + quarters/2
 rings:
 	for ring := range maxRadius + 1 {
-		w.eachAround(center, int32(ring), func(k tileKey, residents int) {
+		w.eachAround(center, int32(ring), func(k tileKey, count census) {
 			east := float64(int64(k.east)*quarters-d.east) + quarters/2 - 0.5
 			north := float64(int64(k.north)*quarters-d.north) + quarters/2 - 0.5
-			byDistance[int(math.Sqrt(east*east+north*north))] += residents
+			byDistance[int(math.Sqrt(east*east+north*north))].add(count)
 		})
 		for ; bin < quarters*ring+quarters/2; bin++ { // nearer than all rings to come
-			before = counted
-			if counted += byDistance[bin]; counted >= want {
+			before = held
+			if held.add(byDistance[bin]); held.enough(want) {
 				reach = bin
 				break rings
 			}
 		}
 	}
 	d.radius = (float64(reach) + 0.5) / quarters
-	if counted > tooMany*want { // very many on one spot, which is left out
-		if before == 0 {
-			return nothingNear, 0 // nobody is nearer than the others
+	if held.all() > tooMany*want { // very many on one spot, which is left out
+		if before.all() == 0 {
+			return nothingNear, before // nobody is nearer than the others
 		}
-		d.radius, counted = d.radius-math.Sqrt2/2, before
+		d.radius, held = d.radius-math.Sqrt2/2, before
 	}
-	return d, counted
+	return d, held
 }
+
+// enough says whether these are as many as wanted.
+func (c census) enough(want int) bool { return c.people >= want || c.all() >= manyThings*want }
+
+// manyThings times as many as the people wanted are enough, things among them.
+const manyThings = 2
 
 // disc gives what is within so many metres of a point: nothing where nobody is.
 func (w *crowd) disc(at point, metres float64) disc {
@@ -100,10 +108,10 @@ const tooMany = 4
 
 // eachAround calls f for the tiles at just that distance from one, in tiles, that
 // somebody is in.
-func (w *crowd) eachAround(center tileKey, distance int32, f func(tileKey, int)) {
+func (w *crowd) eachAround(center tileKey, distance int32, f func(tileKey, census)) {
 	look := func(k tileKey) {
-		if n := w.residentsAt(k); n > 0 {
-			f(k, n)
+		if t := w.tiles[k]; t != nil && t.count.all() > 0 {
+			f(k, t.count)
 		}
 	}
 	if distance == 0 {
@@ -118,11 +126,4 @@ func (w *crowd) eachAround(center tileKey, distance int32, f func(tileKey, int))
 			look(tileKey{center.east + distance, center.north + i})
 		}
 	}
-}
-
-func (w *crowd) residentsAt(key tileKey) int {
-	if t := w.tiles[key]; t != nil {
-		return t.residents
-	}
-	return 0
 }

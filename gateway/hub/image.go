@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"bytes"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
@@ -21,7 +23,11 @@ type entityState struct {
 	body    []byte // entity, version, pose, holder, frozen
 	kind    []byte
 	attrs   []byte
+	person  bool // it stands for a participant
 }
+
+// avatarKind is the field "kind" of those that stand for participants.
+var avatarKind = append([]byte{byte(updateKind)<<3 | byte(protowire.BytesType), 6}, "avatar"...)
 
 func newImage() *image { return &image{entities: make(map[world.EntityID]*entityState)} }
 
@@ -58,6 +64,7 @@ func (m *image) apply(update []byte) (h updateHead, ok bool) {
 	state.body = append(state.body[:0], m.scratch...)
 	if h.kind != nil {
 		state.kind = append(state.kind[:0], h.kind...)
+		state.person = bytes.Equal(h.kind, avatarKind)
 	}
 	if h.attrs != nil {
 		state.attrs = append(state.attrs[:0], h.attrs...)

@@ -121,14 +121,15 @@ func (w *crowd) tell(t *tile, raw []byte, arrived, now time.Time) {
 }
 
 // tellAll brings a step about r to those to whom it is near, those who follow it
-// from afar, those near the tile that it came from, and its own participant.
-func (w *crowd) tellAll(r *resident, from *tile, raw []byte, arrived, now time.Time) {
+// from afar, those near the tile that it came from or to whom the one who did it is
+// near, and its own participant.
+func (w *crowd) tellAll(r *resident, from, doer *tile, raw []byte, arrived, now time.Time) {
 	w.tell(r.tile, raw, arrived, now)
 	own := w.viewerOf(r.id)
 	if own != nil && own.isNear(r.tile) {
 		own = nil
 	}
-	if own == nil && from == nil && len(r.followers) == 0 {
+	if own == nil && from == nil && doer == nil && len(r.followers) == 0 {
 		return
 	}
 	var p *partial
@@ -144,6 +145,13 @@ func (w *crowd) tellAll(r *resident, from *tile, raw []byte, arrived, now time.T
 	if from != nil {
 		for _, v := range from.viewers {
 			if v != own && !v.isNear(r.tile) && !slices.Contains(r.followers, v) {
+				p = v.push(p, w, now, due)
+			}
+		}
+	}
+	if doer != nil {
+		for _, v := range doer.viewers {
+			if v != own && !v.isNear(r.tile) && !slices.Contains(r.followers, v) && (from == nil || !v.isNear(from)) {
 				p = v.push(p, w, now, due)
 			}
 		}
@@ -208,18 +216,20 @@ func (v *viewer) place() {
 func (v *viewer) choose(w *crowd, at point) (near disc) {
 	c := v.watch.client
 	if w.cell.key.cell == c.cell {
-		near, v.held = w.around(at, v.want)
-		c.reach, c.nearby = max(0, near.radius)*w.grid.size, v.held
+		near, held := w.around(at, v.want)
+		v.held = held.all()
+		c.reach, c.filled = max(0, near.radius)*w.grid.size, held.enough(v.want)
 		return near
 	}
 	v.held = 0
-	if own := c.watchOf(c.cell); own != nil && own.viewer != nil && c.nearby >= v.want {
+	if own := c.watchOf(c.cell); own != nil && own.viewer != nil && c.filled {
 		return w.disc(at, c.reach)
 	}
 	if far := w.disc(at, maxRadius*w.grid.size); far == nothingNear {
 		return far
 	}
-	near, v.held = w.around(at, v.want)
+	near, held := w.around(at, v.want)
+	v.held = held.all()
 	return near
 }
 

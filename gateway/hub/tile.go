@@ -113,13 +113,32 @@ func quarterIndex(at float64) int64 {
 	return int64(math.Floor(quarters * max(-limit, min(limit, at))))
 }
 
+// census counts entities: things that lie about, and people.
+type census struct{ people, things int }
+
+func (c census) all() int { return c.people + c.things }
+
+func (c *census) add(o census) {
+	c.people += o.people
+	c.things += o.things
+}
+
+// move counts a resident in (n is 1) or out (-1).
+func (c *census) move(r *resident, n int) {
+	if r.person {
+		c.people += n
+	} else {
+		c.things += n
+	}
+}
+
 // tile is a part of a crowd: those in it are told of together, to all viewers
 // that are near.
 type tile struct {
-	key       tileKey
-	residents int
-	viewers   []*viewer
-	open      *partial // what happened in it and is in no frame yet; all viewers have it pending
+	key     tileKey
+	count   census
+	viewers []*viewer
+	open    *partial // what happened in it and is in no frame yet; all viewers have it pending
 }
 
 // Sizes of tiles in metres.
