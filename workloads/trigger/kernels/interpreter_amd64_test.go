@@ -94,8 +94,8 @@ func (p *processor) run(names []string, arguments []any) error {
 	return fmt.Errorf("it does not return")
 }
 
-// memory is what an operand such as 8(SI) or (R9)(AX*1) refers to.
-func (p *processor) memory(operand string, n int) ([]byte, error) {
+// address is that of an operand such as 8(SI) or (R9)(AX*1).
+func (p *processor) address(operand string) uint64 {
 	displacement, rest, _ := strings.Cut(operand, "(")
 	d, _ := strconv.ParseInt(displacement, 0, 64)
 	base, index, _ := strings.Cut(rest, ")")
@@ -103,6 +103,12 @@ func (p *processor) memory(operand string, n int) ([]byte, error) {
 	if index = strings.TrimPrefix(index, "("); index != "" {
 		address += p.general[strings.TrimSuffix(index, "*1)")]
 	}
+	return address
+}
+
+// memory is what an operand refers to.
+func (p *processor) memory(operand string, n int) ([]byte, error) {
+	address := p.address(operand)
 	segment := p.segments[address>>32]
 	from := address & (1<<32 - 1)
 	if from+uint64(n) > uint64(len(segment)) {
@@ -168,8 +174,7 @@ func (p *processor) step(i *instruction) error {
 		n = 4
 	}
 	if i.name == "LEAQ" {
-		base, index, _ := strings.Cut(strings.TrimPrefix(i.operands[0], "("), ")(")
-		p.general[last] = p.general[base] + p.general[strings.TrimSuffix(index, "*1)")]
+		p.general[last] = p.address(i.operands[0])
 		return nil
 	}
 	if i.name == "MOVBLZX" {

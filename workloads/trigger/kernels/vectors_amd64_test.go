@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -19,17 +20,27 @@ func saturate(v, low, high int32) int32 { return max(low, min(v, high)) }
 // is the first source of the manual and a the second.
 func (p *processor) stepVector(i *instruction, last string) error {
 	switch i.name {
-	case "VMOVDQU", "VMOVDQU32":
+	case "VMOVDQU", "VMOVDQU32", "VMOVDQA":
 		return p.move(i.operands[0], last)
+	case "VMOVQ":
+		to, err := p.memory(last, 8)
+		copy(to, p.vector[number(i.operands[0])][:])
+		return err
 	case "VMOVD":
-		p.general[last] = uint64(uint32(dword(p.vector[number(i.operands[0])][:], 0)))
+		v := p.vector[number(i.operands[0])][:4]
+		if strings.Contains(last, "(") {
+			to, err := p.memory(last, 4)
+			copy(to, v)
+			return err
+		}
+		p.general[last] = uint64(uint32(dword(v, 0)))
 		return nil
 	case "VPCMPEQD", "VPCMPEQW":
 		return p.equal(i, last)
 	}
 	n := width(last)
 	out := make([]byte, n)
-	if name := i.name; name == "VPBROADCASTD" || strings.HasPrefix(name, "VEXTRACT") {
+	if name := i.name; strings.HasPrefix(name, "VPBROADCAST") || strings.HasPrefix(name, "VEXTRACT") || name == "VINSERTI128" {
 		if err := p.spread(i, out); err != nil {
 			return err
 		}
@@ -94,27 +105,38 @@ func (p *processor) move(from, to string) error {
 }
 
 func (p *processor) equal(i *instruction, last string) error {
-	a, b := p.vector[number(i.operands[0])][:], p.vector[number(i.operands[1])][:]
-	if last != "K1" { // only used to have all bits set
-		p.set(last, slices.Repeat([]byte{255}, width(last)))
-		return nil
+	a, b := p.vector[number(i.operands[0])], p.vector[number(i.operands[1])]
+	size := 4
+	if i.name == "VPCMPEQW" {
+		size = 2
 	}
-	p.mask = 0
-	for lane := range width(i.operands[0]) / 4 {
-		if dword(a, lane) == dword(b, lane) {
-			p.mask |= 1 << lane
+	mask, bits := uint64(0), make([]byte, width(i.operands[0]))
+	for at := 0; at < len(bits); at += size {
+		if bytes.Equal(a[at:at+size], b[at:at+size]) {
+			mask |= 1 << (at / size)
+			copy(bits[at:at+size], "\xff\xff\xff\xff")
 		}
+	}
+	if last == "K1" {
+		p.mask = mask
+	} else {
+		p.set(last, bits)
 	}
 	return nil
 }
 
 func (p *processor) spread(i *instruction, out []byte) error {
-	if i.name == "VPBROADCASTD" {
-		four, err := p.source(i.operands[0], 4)
-		copy(out, slices.Repeat(four, len(out)/4))
+	if size, ok := map[string]int{"VPBROADCASTW": 2, "VPBROADCASTD": 4, "VPBROADCASTQ": 8}[i.name]; ok {
+		part, err := p.source(i.operands[0], size)
+		copy(out, slices.Repeat(part, len(out)/size))
 		return err
 	}
 	part, err := p.value(i.operands[0], 8)
+	if i.name == "VINSERTI128" {
+		copy(out, p.vector[number(i.operands[2])][:])
+		copy(out[16*part:], p.vector[number(i.operands[1])][:16])
+		return err
+	}
 	copy(out, p.vector[number(i.operands[1])][int(part)*len(out):])
 	return err
 }
@@ -134,6 +156,16 @@ func byLane(name string, immediate uint64, a, b, out []byte) bool {
 			z = y - x
 		case "VPMAXSD":
 			z = max(x, y)
+		case "VPCMPGTD":
+			z = 0
+			if y > x {
+				z = -1
+			}
+		case "VPBLENDD":
+			z = y
+			if immediate>>lane&1 == 1 {
+				z = x
+			}
 		case "VPXORD", "VPXOR":
 			z = x ^ y
 		case "VPORD", "VPOR":
@@ -169,6 +201,10 @@ func byWord(name string, immediate uint64, a, b, out []byte) bool {
 			x = int16(uint16(x) >> immediate)
 		case "VPADDW":
 			x += y
+		case "VPADDSW":
+			x = int16(saturate(int32(x)+int32(y), -32768, 32767))
+		case "VPMAXSW":
+			x = max(x, y)
 		case "VPMADDUBSW":
 			sum := int32(int8(a[2*lane]))*int32(b[2*lane]) + int32(int8(a[2*lane+1]))*int32(b[2*lane+1])
 			x = int16(saturate(sum, -32768, 32767))
@@ -202,6 +238,15 @@ func withinLanes(name string, immediate uint64, a, b, out []byte) bool {
 		case "VPSHUFD":
 			for k := range 4 {
 				putDword(z, k, dword(x, int(immediate>>(2*k)&3)))
+			}
+		case "VPUNPCKLWD", "VPUNPCKHWD":
+			half := 0
+			if name == "VPUNPCKHWD" {
+				half = 4
+			}
+			for k := range 4 {
+				putWord(z, 2*k, word(y, half+k))
+				putWord(z, 2*k+1, word(x, half+k))
 			}
 		case "VPUNPCKLDQ", "VPUNPCKHDQ":
 			half := 0

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/starling-vr/starling/invoke/stream"
 	"github.com/starling-vr/starling/workloads/trigger/network"
@@ -25,25 +26,6 @@ func (s *span) take(weight int8, most int) {
 func (s *span) offset() (begin int, ok bool) {
 	spare := 1<<16 - 1 - (s.high - s.low)
 	return -1<<15 - s.low + spare/2, spare >= 0
-}
-
-// offsets gives for each unit of a layer what its words begin with, if all of them hold
-// their sums: input i goes into word lane(i), and is at most most[i].
-func offsets(l *network.Layer, words int, lane func(input int) int, most []int) (begin [][]int, ok bool) {
-	begin = make([][]int, l.Units)
-	for o := range begin {
-		spans := make([]span, words)
-		for i, w := range l.Row(o) {
-			spans[lane(i)].take(w, most[i])
-		}
-		begin[o] = make([]int, words)
-		for j := range spans {
-			if begin[o][j], ok = spans[j].offset(); !ok {
-				return nil, false
-			}
-		}
-	}
-	return begin, true
 }
 
 // reach gives what a hidden layer's activations are at most.
@@ -70,57 +52,162 @@ func anyByte(n int) []int {
 
 func (p *packing) word(v int) { p.b = binary.LittleEndian.AppendUint16(p.b, uint16(int16(v))) }
 
-// packJetWords packs for the kernels whose sums are words; ok is false if a sum may
-// not fit.
+// packJetWords packs for the jet kernels whose sums are words; ok is false if a sum may not
+// fit.
 func packJetWords(n *network.Network) (p *packing, ok bool) {
 	p = newPacking(16 << 10)
 	p.constants(n.Threshold)
+	p.wordConstants()
 	most := anyByte(n.Shape.Inputs())
+	last := len(n.Layers) - 1
 	for l := range n.Layers {
-		layer, order, missing := &n.Layers[l], packed256, int32(0)
-		if l == 0 {
-			order = asRead
+		layer := &n.Layers[l]
+		spans := halves(layer, most)
+		begin := make([][2]int, layer.Units)
+		for o := range begin {
+			if l == last {
+				begin[o], ok = spans[o].widened()
+			} else {
+				begin[o], ok = spans[o].joined(int(layer.Bias[o]))
+			}
+			if !ok {
+				return nil, false
+			}
 		}
-		if l == len(n.Layers)-1 {
-			missing = never
+		p.rows(layer, begin)
+		if l == last {
+			p.evenAndOdd(layer, begin)
+			p.asPacked(layer)
 		}
-		begin, ok := offsets(layer, 2, func(input int) int { return input % 4 / 2 }, most)
-		if !ok {
-			return nil, false
-		}
-		p.words(layer, begin, order, missing)
 		most = reach(layer, most)
 	}
 	return p, true
 }
 
-// words appends a layer for kernels whose sums are words: for each 32 units or fewer
-// what their words begin with, their weights for each four inputs, and their biases less
-// what the words began with.
-func (p *packing) words(l *network.Layer, begin [][]int, order order, missing int32) {
+// pairSpans are what a unit's sums over its even and its odd pairs of inputs may be.
+type pairSpans [2]span
+
+// halves gives these for all units: input i is at most most[i].
+func halves(l *network.Layer, most []int) []pairSpans {
+	all := make([]pairSpans, l.Units)
+	for o := range all {
+		for i, w := range l.Row(o) {
+			all[o][i/2%2].take(w, most[i])
+		}
+	}
+	return all
+}
+
+// widened is what the words of both sums may begin with if they are widened before they are
+// added.
+func (s *pairSpans) widened() (begin [2]int, ok bool) {
+	for half := range s {
+		if begin[half], ok = s[half].offset(); !ok {
+			return begin, false
+		}
+	}
+	return begin, true
+}
+
+// joined is what they may begin with so that one addition that saturates to 16 bits gives
+// the saturation of their sum and the bias: the first with d, the second with bias - d,
+// and neither leaves 16 bits.
+func (s *pairSpans) joined(bias int) (begin [2]int, ok bool) {
+	low := max(math.MinInt16-s[0].low, s[1].high+bias-math.MaxInt16)
+	high := min(math.MaxInt16-s[0].high, s[1].low+bias-math.MinInt16)
+	d := low + (high-low)/2
+	return [2]int{d, bias - d}, low <= high
+}
+
+// rows appends a layer for these kernels: what the even sums begin with, what the odd ones
+// do, and the weights of each pair of inputs, a row for all units each.
+func (p *packing) rows(l *network.Layer, begin [][2]int) {
 	padded := (l.Units + 7) &^ 7
-	for from := 0; from < padded; from += 32 {
-		to := min(from+32, padded)
-		for o := from; o < to; o++ {
-			for j := range 2 {
-				if o < l.Units {
-					p.word(begin[o][j])
-				} else {
-					p.word(0)
-				}
+	row := func(word func(o int)) {
+		for o := range padded {
+			if o < l.Units {
+				word(o)
+			} else {
+				p.word(0)
 			}
 		}
-		for d := range l.Inputs / 4 {
-			for o := from; o < to; o++ {
-				p.group(l, o, order(d))
-			}
-		}
-		for o := from; o < to; o++ {
+	}
+	for half := range 2 {
+		row(func(o int) { p.word(begin[o][half]) })
+	}
+	for i := 0; i < l.Inputs; i += 2 {
+		row(func(o int) { p.b = append(p.b, byte(l.Row(o)[i]), byte(l.Row(o)[i+1])) })
+	}
+}
+
+// evenAndOdd appends the last layer's biases less what its words began with: of even
+// units, then of odd ones.
+func (p *packing) evenAndOdd(l *network.Layer, begin [][2]int) {
+	for half := range 2 {
+		for o := half; o < 8; o += 2 {
 			if o < l.Units {
 				p.dword(l.Bias[o] - int32(begin[o][0]+begin[o][1]))
 			} else {
-				p.dword(missing)
+				p.dword(never)
 			}
+		}
+	}
+}
+
+// asPacked appends the last layer for kernels of few events: the weights of each unit in
+// the order in which packing leaves activations, and biases less the background's.
+func (p *packing) asPacked(l *network.Layer) {
+	for o := range l.Units {
+		for d := range l.Inputs / 4 {
+			p.group(l, o, packed256x2(d))
+		}
+	}
+	for range 2 {
+		for _, b := range l.Bias[1:] {
+			p.dword(b - l.Bias[0])
+		}
+	}
+}
+
+// packed256x2 is the order in which packing 32 units from two 256-bit registers of words
+// leaves them.
+func packed256x2(d int) int { return d%4/2*16 + d/4*8 + d%2*4 }
+
+// wordConstants is what stands before the weights of these kernels, in the order that
+// package generate gives.
+func (p *packing) wordConstants() {
+	for _, v := range []int32{1, 1 << 16} {
+		for range 8 {
+			p.dword(v)
+		}
+	}
+	for range 4 {
+		p.dword(math.MinInt32)
+		p.dword(0)
+	}
+	// Of each two words of an event their high bytes.
+	for _, units := range []int{2, 4} {
+		for pair := range units / 2 {
+			p.shuffle(units, func(event int) (a, b int) {
+				first := 2*units*event + 4*pair
+				return first + 1, first + 3
+			})
+		}
+	}
+	for pair := range 2 { // dwords stand side by side
+		p.shuffle(2, func(event int) (a, b int) { return 4*event + 2*pair, 4*event + 2*pair + 1 })
+	}
+	for pair := range 4 { // two events' words by turns
+		p.shuffle(4, func(event int) (a, b int) { return 4*pair + 2*event, 4*pair + 2*event + 1 })
+	}
+}
+
+// shuffle appends which bytes of 128 bits each event has, as often as it has units.
+func (p *packing) shuffle(units int, from func(event int) (a, b int)) {
+	for range 2 {
+		for word := range 8 {
+			a, b := from(word / units)
+			p.b = append(p.b, byte(a), byte(b))
 		}
 	}
 }

@@ -18,36 +18,35 @@ var jetShape = network.Shape{Size: 16, Pool: 1, Units: []int{64, 32, 32, 5}}
 // weaken makes a network's weights smaller until the words of jet kernels hold their
 // sums: barely, since each step takes one from one weight.
 func weaken(n *network.Network, random *rand.Rand) {
+	most := anyByte(16)
 	for l := range n.Layers {
 		layer := &n.Layers[l]
-		most := 127
-		if l == 0 {
-			most = 255
-		}
-		for o := range layer.Units {
+		for o, s := range halves(layer, most) {
 			row := layer.Row(o)
-			for lane := range 2 {
-				sum := 0
-				for i, w := range row {
-					if i%4/2 == lane {
-						sum += most * int(max(w, -w))
-					}
-				}
-				for sum > 1<<16-1 {
-					i := 4*random.IntN(len(row)/4) + 2*lane + random.IntN(2)
-					switch {
-					case row[i] > 0:
-						row[i]--
-					case row[i] < 0:
-						row[i]++
-					default:
-						continue
-					}
-					sum -= most
+			for !fits(&s, int(layer.Bias[o]), l == len(n.Layers)-1) {
+				i := random.IntN(len(row))
+				half := &s[i/2%2]
+				switch {
+				case row[i] > 0:
+					row[i]--
+					half.high -= most[i]
+				case row[i] < 0:
+					row[i]++
+					half.low += most[i]
 				}
 			}
 		}
+		most = reach(layer, most)
 	}
+}
+
+func fits(s *pairSpans, bias int, last bool) (ok bool) {
+	if last {
+		_, ok = s.widened()
+	} else {
+		_, ok = s.joined(bias)
+	}
+	return ok
 }
 
 // extremes are the inputs that the words must hold: all inputs of one sign of weight at
@@ -118,23 +117,54 @@ func TestWordsThatMayNotHoldAreNotUsed(t *testing.T) {
 	if _, ok := packJetWords(n); ok {
 		t.Error("words for random weights of all sizes")
 	}
-	layer := network.Layer{Inputs: 64, Units: 1, Weights: make([]int8, 64), Bias: make([]int32, 1)}
 	most := make([]int, 64)
 	for i := range most {
 		most[i] = 127
 	}
-	one := func(int) int { return 0 }
-	for i := range 8 { // 8 x 64 x 127 = 65,024; 65,535 are the most
-		layer.Weights[i] = 64
+	row := func(weights ...int8) *network.Layer {
+		l := &network.Layer{Inputs: 64, Units: 1, Weights: make([]int8, 64)}
+		for i, w := range weights { // into the even pairs
+			l.Weights[i/2*4+i%2] = w
+		}
+		return l
 	}
-	layer.Weights[8] = -4
-	if begin, ok := offsets(&layer, 1, one, most); !ok || begin[0][0]+65024 > 32767 || begin[0][0]-4*127 < -32768 {
+	barely := []int8{64, 64, 64, 64, 64, 64, 64, 64, -4} // 8 x 64 x 127 = 65,024; 65,535 are the most
+	begin, ok := halves(row(barely...), most)[0].widened()
+	if !ok || begin[0]+65024 > 32767 || begin[0]-4*127 < -32768 {
 		t.Error(begin, ok)
 	}
-	layer.Weights[8] = -5
-	if _, ok := offsets(&layer, 1, one, most); ok {
+	barely[8] = -5
+	if _, ok := halves(row(barely...), most)[0].widened(); ok {
 		t.Error("a span of 65,659 in a word")
 	}
+}
+
+// Both sums stay within words and together are the unit's sum, whatever they go through;
+// where that cannot be, it is said.
+func TestWhatJoinedSumsBeginWith(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s pairSpans
+		for half := range s {
+			s[half] = span{rapid.IntRange(-70000, 0).Draw(t, "low"), rapid.IntRange(0, 70000).Draw(t, "high")}
+		}
+		bias := rapid.IntRange(-70000, 70000).Draw(t, "bias")
+		begin, ok := s.joined(bias)
+		fits := func(even int) bool {
+			begin := [2]int{even, bias - even}
+			for half, b := range begin {
+				if b+s[half].low < -32768 || b+s[half].high > 32767 {
+					return false
+				}
+			}
+			return true
+		}
+		if ok && !(fits(begin[0]) && begin[0]+begin[1] == bias) {
+			t.Fatal(s, bias, begin)
+		}
+		if even := rapid.IntRange(-140000, 140000).Draw(t, "even"); !ok && fits(even) {
+			t.Fatalf("%v, bias %d: %d would do", s, bias, even)
+		}
+	})
 }
 
 // What is trained fits: the networks that come with the program, and what the trainer

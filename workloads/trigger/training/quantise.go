@@ -33,14 +33,12 @@ func (m *Model) plans(samples []Sample) []plan {
 		if l == 0 {
 			limit = network.FirstLimit
 		}
-		weights, _ := m.folded(l)
+		weights, bias := m.folded(l)
 		for o := range p.factors {
 			p.factors[o] = limit / largest(weights, scales, len(p.factors), o)
 		}
-		if l > 0 {
-			for o := range p.factors {
-				p.factors[o] = fitWords(weights, scales, len(p.factors), o, p.factors[o])
-			}
+		for o := range p.factors {
+			p.factors[o] = fitWords(unit{weights, bias[o], scales, len(p.factors), o}, l == 0, p.factors[o])
 		}
 		if l == len(m.layers)-1 {
 			lowest := slices.Min(p.factors)
@@ -152,31 +150,56 @@ func largest(weights, scales []float64, units, o int) float64 {
 	return most
 }
 
-// wordsHold is what the absolute weights of a unit of a hidden layer may add up to over
-// the inputs i with i % 4 < 2, and over the others, so that their products with 0 to
-// 127 span 16 bits: where a layer has few enough inputs, kernels then add them up there.
-const (
-	wordsHold  = (1<<16 - 1) / 127
-	mostInWord = 64 // inputs; beyond them too much weight would be lost
-)
+// mostInWord is how many inputs a layer may have for its sums to be fitted into words;
+// beyond them too much weight would be lost.
+const mostInWord = 64
 
-// fitWords lowers a unit's factor until its rounded weights are within wordsHold.
-func fitWords(weights, scales []float64, units, o int, factor float64) float64 {
-	if len(scales) > mostInWord {
+// unit is one of a layer's, with the weights of all of them.
+type unit struct {
+	weights []float64
+	bias    float64
+	scales  []float64
+	units   int
+	o       int
+}
+
+// span gives what the products of the unit's rounded weights with 0 to most may add up to:
+// over the even pairs of inputs and over the odd ones.
+func (u *unit) span(factor, most float64) (low, high [2]float64) {
+	for i, s := range u.scales {
+		product := most * math.RoundToEven(u.weights[i*u.units+u.o]*s*factor)
+		low[i/2%2] += min(product, 0)
+		high[i/2%2] += max(product, 0)
+	}
+	return low, high
+}
+
+// fitWords lowers a unit's factor until kernels can add up its products in 16 bits: the sums
+// over the even and over the odd pairs of inputs span 16 bits at most, and their sum with
+// the bias is within twice what 16 bits with sign hold, so that it is of two such numbers.
+func fitWords(u unit, first bool, factor float64) float64 {
+	if len(u.scales) > mostInWord {
 		return factor
 	}
+	most := 127.0
+	if first {
+		most = 255
+	}
 	for {
-		var sums [2]float64
-		for i, s := range scales {
-			sums[i%4/2] += math.Abs(math.RoundToEven(weights[i*units+o] * s * factor))
-		}
-		most := max(sums[0], sums[1])
-		if most <= wordsHold {
+		low, high := u.span(factor, most)
+		bias := u.bias * factor
+		excess := max(high[0]-low[0], high[1]-low[1],
+			high[0]+high[1]+bias+roundUp, -low[0]-low[1]-bias) / (1<<16 - 1)
+		if excess <= 1 {
 			return factor
 		}
-		factor *= min(wordsHold/most, 0.999)
+		factor *= min(1/excess, 0.999)
 	}
 }
+
+// roundUp is what a bias has more than the sum it stands for where nothing is shifted, and
+// one for its own rounding and one for the end of what 16 bits hold.
+const roundUp = 128 + 2
 
 // chooseShift finds the smallest shift with which at least half of the units may use
 // their weights' full range.

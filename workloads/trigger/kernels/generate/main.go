@@ -27,9 +27,10 @@ func avx2File() string {
 	for _, events := range []int{1, 2, 4, 8} {
 		p.jetByOutput(avx2, events)
 	}
-	for _, events := range []int{1, 2, 4, 8} {
-		p.jetWords(events)
-	}
+	p.jetFew(1)
+	p.jetFew(2)
+	p.jetWords(4)
+	p.jetWords(8)
 	p.wideWords(1)
 	p.wideWords(2)
 	p.narrow(avx2)

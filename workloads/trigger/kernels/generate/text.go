@@ -69,3 +69,17 @@ const (
 	eventsAt    = 256 // which lane has which event, where events were loaded by fours
 	weightsAt   = 320
 )
+
+// Constants of the kernels whose sums are words, 32 bytes each, behind those.
+const (
+	evenWords  = iota           // 1 and 0 by turns
+	oddWords                    // 0 and 1
+	lowest                      // the lowest integer in lane 0 of 64 bits
+	highBytes8                  // bytes to which a pair of words gives its high ones: two units
+	highBytes4                  // four, by pairs
+	pairOf8    = highBytes4 + 2 // which pair of bytes goes where when records are read
+	pairOf4    = pairOf8 + 2
+	wordsAt    = weightsAt + 32*(pairOf4+4)
+)
+
+func constantAt(i int) int { return weightsAt + 32*i }
