@@ -91,9 +91,9 @@ export class FunctionsPanel {
     cell(figure(this.#rate(one, refused)), Object.entries(one.refusals).map(([why, count]) => `${why.replaceAll("_", " ")}: ${count}`).join("\n"));
     cell(times(one.queue_seconds));
     cell(times(one.run_seconds));
-    cell(one.used_gb_s.toPrecision(2), "memory × run time, GB s");
-    cell(one.reserved_gb_s.toPrecision(2), "reserved memory × time, GB s");
-    cell(one.reserved_core_s.toPrecision(2), "reserved cores × time, core s");
+    cell(memory(one.used_gb_s), `memory × run time: ${one.used_gb_s.toPrecision(3)} GB s`);
+    cell(memory(one.reserved_gb_s), `reserved memory × time: ${one.reserved_gb_s.toPrecision(3)} GB s`);
+    cell(one.reserved_core_s ? Number(one.reserved_core_s.toPrecision(2)).toLocaleString("en") : "–", `reserved cores × time: ${one.reserved_core_s.toPrecision(3)} core s`);
     return row;
   }
 
@@ -109,8 +109,9 @@ function refused(of: FunctionStatus): number {
 }
 
 function contract({ contract: { rate, deadline_seconds } }: FunctionStatus): string {
-  const within = deadline_seconds ? ` in ${time(deadline_seconds)}` : "";
-  return rate ? `${rate.toLocaleString("en")}/s${within}` : within ? `–${within}` : "–";
+  const each = rate ? `${rate.toLocaleString("en")}/s` : "";
+  const within = deadline_seconds ? `in ${time(deadline_seconds)}` : "";
+  return `${each} ${within}`.trim() || "–";
 }
 
 function figure(value: number): string {
@@ -123,9 +124,21 @@ function times({ count, p50, p99 }: Quantiles): string {
 
 /** A time with two digits. */
 function time(seconds: number): string {
-  for (const [unit, factor] of [["s", 1], ["ms", 1e3], ["µs", 1e6]] as const) {
-    const value = seconds * factor;
-    if (value >= 1) return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
+  if (!seconds) return "0";
+  return scaled(seconds, [["s", 1], ["ms", 1e3], ["µs", 1e6]]) ?? (seconds < 1e-9 ? "< 1 ns" : `${Math.round(seconds * 1e9)} ns`);
+}
+
+/** Memory × time with two digits. */
+function memory(gigabyteSeconds: number): string {
+  if (!gigabyteSeconds) return "–";
+  return scaled(gigabyteSeconds, [["GB s", 1], ["MB s", 1e3], ["kB s", 1e6], ["B s", 1e9]]) ?? "< 1 B s";
+}
+
+/** A value in the largest unit of which it is one or more. */
+function scaled(amount: number, units: [string, number][]): string | undefined {
+  for (const [unit, factor] of units) {
+    const value = amount * factor;
+    if (value >= 1) return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value).toLocaleString("en")} ${unit}`;
   }
-  return seconds < 1e-9 ? "< 1 ns" : `${Math.round(seconds * 1e9)} ns`;
+  return undefined;
 }

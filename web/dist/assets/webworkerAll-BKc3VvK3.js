@@ -1,0 +1,1 @@
+import"./index-B73Xgz49.js";import"./init-C3AM1KU_.js";

@@ -1,1 +1,0 @@
-import"./index-rN6edfjX.js";import"./init-C3AM1KU_.js";
