@@ -450,7 +450,7 @@ func TestHostileBytes(t *testing.T) {
 
 // Connections that say nothing, say it slowly, or vanish half-way.
 func TestHostileSilence(t *testing.T) {
-	s := start(t, "gateway.handshake_time=500ms", "gateway.ping_after=300ms", "gateway.idle_time=1s", "gateway.resume_time=1s", "gateway.renew_every=100ms")
+	s := start(t, "gateway.handshake_time=4s", "gateway.ping_after=1s", "gateway.idle_time=6s") // the witness lives by them, too
 	witnessed(t, s, func() {
 		var all []net.Conn
 		for i := range 200 {
@@ -461,12 +461,11 @@ func TestHostileSilence(t *testing.T) {
 			all = append(all, c)
 			_, _ = fmt.Fprint(c, []string{"", "GET /v1/ws HT", "GET /v1/ws HTTP/1.1\r\nHost: x\r\nX-Slow: "}[i%3])
 		}
-		quiet := open(t, s)
-		quiet.closed(starlingv1.CloseCode_NO_HELLO)
-		quiet.close()
-		half := open(t, s)
+		quiet, half := open(t, s), open(t, s)
 		half.ws.SetPingHandler(func(string) error { return nil }) // hears, answers nothing
 		half.welcome("eve")
+		quiet.closed(starlingv1.CloseCode_NO_HELLO)
+		quiet.close()
 		half.closed(starlingv1.CloseCode_IDLE)
 		half.close()
 		for i := range 50 { // part of a message, and no more
@@ -488,7 +487,7 @@ func TestHostileSilence(t *testing.T) {
 
 // Thousands of connections, opened and dropped at every stage.
 func TestHostileChurn(t *testing.T) {
-	s := start(t, "gateway.resume_time=1s", "gateway.renew_every=100ms")
+	s := start(t)
 	const each, workers = 250, 8
 	witnessed(t, s, func() {
 		var all sync.WaitGroup

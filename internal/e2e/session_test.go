@@ -124,7 +124,7 @@ func TestANewerSessionFencesTheOld(t *testing.T) {
 // A client that vanishes without a word leaves after the resume time, and not
 // before.
 func TestPresence(t *testing.T) {
-	const resume = 1500 * time.Millisecond
+	const resume = 3 * time.Second
 	s := start(t, "gateway.resume_time="+resume.String(), "gateway.renew_every=200ms")
 	onlooker := join(t, s, "onlooker", onMap())
 	options := onMap()

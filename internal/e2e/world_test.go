@@ -16,6 +16,7 @@ import (
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/internal/server"
+	"github.com/starling-vr/starling/internal/servertest"
 	"github.com/starling-vr/starling/world"
 	"github.com/starling-vr/starling/world/hex"
 )
@@ -28,10 +29,10 @@ const (
 // start brings a server up; it is stopped with the test. Avatars are fast.
 func start(t testing.TB, set ...string) *server.Server {
 	t.Helper()
-	settings, err := server.Load(config.Sources{Set: append([]string{
-		"listen=127.0.0.1:0", "auth.key=" + key, "store.kind=memory", "gateway.drain_time=100ms",
+	settings, err := server.Load(config.Sources{Set: append(append(servertest.Patient(),
+		"listen=127.0.0.1:0", "auth.key="+key, "store.kind=memory", "gateway.drain_time=100ms",
 		"owner.speed=1000", "owner.speed_burst=100000",
-	}, set...)})
+	), set...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/internal/server"
+	"github.com/starling-vr/starling/internal/servertest"
 	"github.com/starling-vr/starling/loadtest/check"
 	"github.com/starling-vr/starling/world"
 	"github.com/starling-vr/starling/world/embedded"
@@ -65,11 +66,11 @@ func TestRealWorld(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	directory := t.TempDir()
-	settings, err := server.Load(config.Sources{Set: []string{
-		"listen=127.0.0.1:0", "auth.key=" + key, "store.kind=embedded", "store.directory=" + directory, "gateway.drain_time=200ms",
+	settings, err := server.Load(config.Sources{Set: append(servertest.Patient(),
+		"listen=127.0.0.1:0", "auth.key="+key, "store.kind=embedded", "store.directory="+directory, "gateway.drain_time=200ms",
 		"gateway.message_rate=10000", "gateway.message_burst=10000",
 		"owner.retain_logs=true", "owner.speed=100000", "owner.speed_burst=100000", "owner.reach=100000", "world.shard_resolution=9",
-	}})
+	)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func (w *walker) somewhere() *starlingv1.Position {
 }
 
 func (w *walker) walk(t *testing.T, actions int) {
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for range actions {
 		if w.random.IntN(10) == 0 {
@@ -210,7 +211,7 @@ func (w *walker) anyone() uint64 {
 
 // awaitQuiet waits until no view has changed for two seconds.
 func awaitQuiet(t *testing.T, walkers []*walker) {
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var before []int

@@ -22,6 +22,7 @@ import (
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/internal/server"
+	"github.com/starling-vr/starling/internal/servertest"
 	"github.com/starling-vr/starling/loadtest/generator"
 	"github.com/starling-vr/starling/loadtest/report"
 	"github.com/starling-vr/starling/loadtest/scenario"
@@ -33,9 +34,9 @@ const key = "a key of thirty-two bytes or more"
 
 func serve(t testing.TB, set ...string) *server.Server {
 	t.Helper()
-	settings, err := server.Load(config.Sources{Set: append([]string{
-		"listen=127.0.0.1:0", "auth.key=" + key, "store.kind=memory", "gateway.drain_time=200ms", "gateway.refuse_overload=false",
-	}, set...)})
+	settings, err := server.Load(config.Sources{Set: append(append(servertest.Patient(),
+		"listen=127.0.0.1:0", "auth.key="+key, "store.kind=memory", "gateway.drain_time=200ms",
+	), set...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func TestEveryDeliveryArrives(t *testing.T) {
 			var shown []report.Second
 			var last report.Snapshot
 			r, err := generator.Run(t.Context(), generator.Config{
-				Targets: []string{s.Address()}, Token: token, Warmup: warmup, Duration: duration, Deadline: 10 * time.Second, Grace: 20 * time.Second,
+				Targets: []string{s.Address()}, Token: token, Warmup: warmup, Duration: duration, Deadline: time.Minute, Grace: time.Minute,
 				Crowd: crowd(t, name, scenario.Options{Participants: 80, Seed: 1, Duration: warmup + duration}), Leave: true,
 				Watch: func(s report.Snapshot) {
 					if last = s; s.Second.At > 0 {
@@ -118,7 +119,7 @@ func TestTLS(t *testing.T) {
 	const warmup, duration = 300 * time.Millisecond, time.Second
 	r, err := generator.Run(t.Context(), generator.Config{
 		Targets: []string{"https://" + s.Address()}, TLS: &tls.Config{RootCAs: pool}, Token: token, Warmup: warmup, Duration: duration,
-		Deadline: 10 * time.Second, Grace: 20 * time.Second, Leave: true,
+		Deadline: time.Minute, Grace: time.Minute, Leave: true,
 		Crowd: crowd(t, "street", scenario.Options{Participants: 16, Seed: 2, Duration: warmup + duration}),
 	})
 	if err != nil {
