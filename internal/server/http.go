@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/starling-vr/starling/workloads/annotate/service"
 	"github.com/starling-vr/starling/world"
 )
 
@@ -42,7 +43,9 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	}
 	s.http = newHTTP(mux, s.log)
 	s.http.TLSConfig = certificate
-	if s.annotate != nil { // gRPC without TLS
+	if s.annotate != nil {
+		s.http.ConnContext = service.WithConnection
+		// gRPC without TLS
 		s.http.Protocols = new(http.Protocols)
 		s.http.Protocols.SetHTTP1(true)
 		s.http.Protocols.SetHTTP2(true)

@@ -104,6 +104,7 @@ step = [{ function = "tokens" }]
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(s)
+	server.Config.ConnContext = WithConnection
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -384,12 +385,26 @@ func TestWhatCannotMeetItsDeadlineIsRefusedAtArrival(t *testing.T) {
 	}
 }
 
+// TestStream: over HTTP/1.1, where answers go to the connection itself, and over HTTP/2.
 func TestStream(t *testing.T) {
+	for name, protocols := range map[string]func(*http.Protocols, bool){
+		"HTTP/1.1": (*http.Protocols).SetHTTP1, "HTTP/2": (*http.Protocols).SetUnencryptedHTTP2,
+	} {
+		t.Run(name, func(t *testing.T) {
+			transport := &http.Transport{Protocols: new(http.Protocols)}
+			protocols(transport.Protocols, true)
+			testStream(t, &http.Client{Transport: transport})
+			transport.CloseIdleConnections()
+		})
+	}
+}
+
+func testStream(t *testing.T, client *http.Client) {
 	s := start(t, testConfig(), Deps{})
 	in, out := io.Pipe()
 	q, _ := http.NewRequest("POST", s.url+"/v1/annotate?include=tokens", in)
 	q.Header.Set("Content-Type", "application/x-ndjson")
-	r, err := http.DefaultClient.Do(q)
+	r, err := client.Do(q)
 	if err != nil {
 		t.Fatal(err)
 	}

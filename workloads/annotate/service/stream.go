@@ -68,7 +68,8 @@ func (s *Service) streamHTTP(w http.ResponseWriter, q *http.Request, who Identit
 	st := &stream{service: s, include: in, sender: s.sender(who.Name)}
 	st.changed.L = &st.mu
 	var writer sync.WaitGroup
-	writer.Go(func() { st.write(w, control) })
+	to := answersTo(w, q, control)
+	writer.Go(func() { st.write(to, control) })
 	if p := st.read(q.Body); p != nil {
 		st.answer(appendRefusal(nil, "", "", p.line, &p.Problem))
 	} else if !who.Expires.IsZero() && !time.Now().Before(who.Expires) {
@@ -223,7 +224,7 @@ func (st *stream) answer(line []byte) {
 }
 
 // write sends answers as they come, those that came together in one write.
-func (st *stream) write(w io.Writer, control *http.ResponseController) {
+func (st *stream) write(to io.Writer, control *http.ResponseController) {
 	var sending []byte
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -243,9 +244,7 @@ func (st *stream) write(w io.Writer, control *http.ResponseController) {
 		var err error
 		if !broken {
 			_ = control.SetWriteDeadline(time.Now().Add(writeTime))
-			if _, err = w.Write(sending); err == nil {
-				err = control.Flush()
-			}
+			_, err = to.Write(sending)
 			if since != 0 && err == nil {
 				st.service.way.took(overrun + st.service.deps.Scheduler.Now().Sub(since))
 			}
