@@ -149,8 +149,9 @@ func (b *Base) Counts() Counts {
 	return c
 }
 
-// see counts a document that mentions the entity, and says how many did before.
-func (b *Base) see(id uint64, kind document.EntityKind, name []byte, now uint32) (before uint32) {
+// see counts a document that mentions the entity, and says how many did before, and
+// where in its shard the entity is.
+func (b *Base) see(id uint64, kind document.EntityKind, name []byte, now uint32) (before, at uint32) {
 	s := b.shard(id)
 	s.mu.Lock()
 	at, ok := s.index[id]
@@ -171,7 +172,7 @@ func (b *Base) see(id uint64, kind document.EntityKind, name []byte, now uint32)
 	e.documents++
 	e.last, e.recent = now, ok
 	s.mu.Unlock()
-	return before
+	return before, at
 }
 
 // place makes room for one more entry; with the lock held.
@@ -198,9 +199,12 @@ func (b *Base) accompany(seen []sighting, i int) {
 	s := b.shard(seen[i].id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, ok := s.index[seen[i].id]
-	if !ok {
-		return
+	at := seen[i].at
+	if s.entries[at].id != seen[i].id { // forgotten, and perhaps seen again elsewhere
+		var ok bool
+		if at, ok = s.index[seen[i].id]; !ok {
+			return
+		}
 	}
 	companions := &s.entries[at].companions
 	for j := range seen {

@@ -18,6 +18,7 @@ type Linker struct {
 type sighting struct {
 	id     uint64
 	before uint32
+	at     uint32 // its entry, unless it was forgotten since
 }
 
 // Link gives each entity of the document its ID, counts the document for each of
@@ -44,9 +45,9 @@ func (l *Linker) sight(d *document.Document, e *document.Entity, now uint32) uin
 			return l.seen[i].before
 		}
 	}
-	before := l.Base.see(e.ID, e.Kind, name(d, e), now)
+	before, at := l.Base.see(e.ID, e.Kind, name(d, e), now)
 	if len(l.seen) < 256 {
-		l.seen = append(l.seen, sighting{e.ID, before})
+		l.seen = append(l.seen, sighting{e.ID, before, at})
 	}
 	return before
 }

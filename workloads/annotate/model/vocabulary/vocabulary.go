@@ -122,8 +122,10 @@ func (v *Vocabulary) Assign(d *document.Document) {
 		}
 		prefetch.Lines(v.slots, places[:len(some)], math.MaxUint32)
 		for i := range some {
-			some[i].Vocabulary = v.Number(some[i].Word)
+			places[i] = v.Number(some[i].Word)
+			some[i].Vocabulary = places[i]
 		}
+		prefetch.Lines(v.facts, places[:len(some)], math.MaxUint32) // for tags and names
 		rest = rest[len(some):]
 	}
 }
