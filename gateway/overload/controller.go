@@ -33,6 +33,7 @@ type controller struct {
 	bad      float64 // the least that was too many
 	good     float64 // the most that was carried in time, of late
 	inTime   float64 // what is carried in time now, smoothed
+	young    int     // windows in which updates were young, so far: a second and no more
 	senders  float64 // those who would send more than their share, in effect
 
 	// Without a limit.
@@ -78,6 +79,9 @@ const (
 	patienceSaturated = 4  // this process uses the processors up
 	patienceElsewhere = 10 // there are processors left: something else is slow, or stands still
 	patienceAgain     = 2  // a limit ended a moment ago
+	patienceSteep     = 2  // more comes than rises times what was carried in time a moment ago
+	rises             = 2
+	rememberedYoung   = 10 // windows with young updates, from which on it is known what was carried
 	passing           = 2  // off those, with each window in which the queue gets shorter
 	remembered        = 20 // windows that are a moment
 
@@ -173,7 +177,8 @@ func (c *controller) watch(w *window) {
 		c.standing, c.asked, c.relieved = 0, 0, 0
 		return
 	}
-	if c.awaitsRelief() {
+	steep := c.young >= rememberedYoung && w.rate() > rises*c.good
+	if !steep && c.awaitsRelief() {
 		return
 	}
 	c.ask()
@@ -182,6 +187,11 @@ func (c *controller) watch(w *window) {
 		return // it passes: what stood still goes on
 	}
 	c.standing++
+	if steep && c.standing >= patienceSteep && c.asked > 1 && c.known.saturated() {
+		c.begin(w, w.rate()/rises)
+		c.admit(c.capacity)
+		return
+	}
 	if c.standing < c.patience() {
 		return
 	}
@@ -396,6 +406,7 @@ func (c *controller) learnGood(w *window) {
 	c.inTime += (min(w.rate(), w.pace())*(1-old) - c.inTime) / 4
 	switch {
 	case old < oldCalm:
+		c.young = min(c.young+1, rememberedYoung)
 		c.good = max(c.good*goodLasts, min(w.rate(), w.pace()))
 	case old >= oldCongested:
 		c.good = max(c.good*goodFades, c.inTime)

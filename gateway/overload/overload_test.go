@@ -415,3 +415,55 @@ func TestIdleProcessorsDoNotHideAnotherBottleneck(t *testing.T) {
 		}
 	}
 }
+
+// Where several times as much comes as was carried in time before, and the
+// processors are used up, a limit begins within three windows, at about as much as
+// makes sense to begin with, and waits for no relief. What a standstill leaves comes
+// within one window, and begins none; nor does what leaves the processors idle.
+func TestASteepRiseIsMetAtOnce(t *testing.T) {
+	const usual, flash = 200, 4000 // actions per second
+	for _, c := range []struct {
+		name   string
+		rises  int // windows that it lasts
+		idle   float64
+		limits bool
+	}{
+		{"flash", 3, 0.02, true},
+		{"after a standstill", 1, 0.02, false},
+		{"processors are idle", 3, 0.5, false},
+	} {
+		var all, old uint64
+		l := overload.New(overload.Config{
+			Ages:     func() (uint64, uint64) { return all, old },
+			Load:     func() overload.Load { return overload.Load{Known: true, Own: 0.5, Idle: c.idle} },
+			Relieves: func() bool { return true },
+		})
+		senders := make([]overload.Sender, 1000)
+		now, next := start, 0
+		l.Tick(now)
+		pass := func(rate int, late bool) {
+			now = now.Add(overload.WindowTime)
+			for range rate / 10 {
+				next = (next + 1) % len(senders)
+				if _, ok := l.Admit(&senders[next], uint64(next), now); ok {
+					l.Done(uint64(next))
+				}
+			}
+			all += 1000
+			if late {
+				old += 800
+			}
+			l.Tick(now)
+		}
+		for range 20 {
+			pass(usual, false)
+		}
+		for range c.rises {
+			pass(flash, true)
+		}
+		pass(usual, c.rises > 1)
+		if limited := !math.IsInf(l.Share(), 1); limited != c.limits {
+			t.Errorf("%s: limited: %v, want %v", c.name, limited, c.limits)
+		}
+	}
+}
