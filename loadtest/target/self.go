@@ -118,14 +118,14 @@ func (s *Self) startStore(ctx context.Context) ([]string, error) {
 		if err := os.Mkdir(filepath.Join(s.directory, "redis"), 0o700); err != nil {
 			return nil, err
 		}
-		redis.Dir = filepath.Join(s.directory, "redis")
+		redis.Dir, redis.UnixSocket = filepath.Join(s.directory, "redis"), true
 		one, err := redisproc.Start(ctx, redis)
 		if err != nil {
 			return nil, err
 		}
 		s.redis = []*redisproc.Server{one}
 		s.closers = append(s.closers, one.Close)
-		return append(set, "store.redis.addresses="+one.Address()), nil
+		return append(set, "store.redis.addresses="+socketOf(one)), nil
 	}
 	cluster, err := redisproc.StartCluster(ctx, max(o.Masters, 1), replicas, redis)
 	if err != nil {
@@ -134,6 +134,16 @@ func (s *Self) startStore(ctx context.Context) ([]string, error) {
 	s.redis = cluster.Servers
 	s.closers = append(s.closers, cluster.Close)
 	return append(set, "store.redis.cluster=true", "store.redis.addresses="+strings.Join(cluster.Addresses(), ",")), nil
+}
+
+// socketOf is where to reach a Redis on this machine: its Unix socket, as an
+// operator would have it there, unless its path is longer than the kernel takes.
+func socketOf(server *redisproc.Server) string {
+	const longest = 107 // bytes; unix(7)
+	if path := server.UnixSocket(); len(path) <= longest {
+		return "unix:" + path
+	}
+	return server.Address()
 }
 
 // serve starts the processes, the one with the gateway first.

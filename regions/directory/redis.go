@@ -14,7 +14,7 @@ import (
 
 // RedisConfig says where the table lives in Redis.
 type RedisConfig struct {
-	Addresses []string // host:port or a unix socket's path; several, or Cluster: a Redis Cluster
+	Addresses []string // host:port, or unix:/path for one server; several, or Cluster: a Redis Cluster
 	Cluster   bool
 	Username  string
 	Password  string
@@ -54,8 +54,12 @@ func NewRedis(cfg RedisConfig) (Store, error) {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "starling"
 	}
+	addresses := make([]string, len(cfg.Addresses))
+	for i, address := range cfg.Addresses {
+		addresses[i] = strings.TrimPrefix(address, "unix:") // the client knows a path by its slash
+	}
 	options := &redis.UniversalOptions{
-		Addrs:    cfg.Addresses,
+		Addrs:    addresses,
 		Username: cfg.Username, Password: cfg.Password, TLSConfig: cfg.TLS,
 		IsClusterMode: cfg.Cluster,
 		PoolSize:      1, MinIdleConns: 1, MaxActiveConns: 2,

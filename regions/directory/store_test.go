@@ -18,7 +18,7 @@ func TestStores(t *testing.T) {
 	})
 	t.Run("redis over a unix socket", func(t *testing.T) {
 		server := redistest.Start(t, redisproc.Options{UnixSocket: true})
-		testStore(t, openRedis(t, directory.RedisConfig{Addresses: []string{server.UnixSocket()}, Prefix: "other"}))
+		testStore(t, openRedis(t, directory.RedisConfig{Addresses: []string{"unix:" + server.UnixSocket()}, Prefix: "other"}))
 	})
 	t.Run("redis cluster", func(t *testing.T) {
 		cluster := redistest.StartCluster(t, 3, 1, redisproc.Options{})

@@ -29,6 +29,8 @@ type lane struct {
 	flight     []*world.Append // sent; their Done may be running
 	spare      []*world.Append
 	sent       time.Time // when the last round trip began
+	due        time.Time // when it could have begun
+	pace       pace
 	writing    bool
 	timer      *time.Timer
 	armed      bool
@@ -44,7 +46,9 @@ const (
 	keptOut = 1 << 20
 )
 
-func newLane(l *Log, address string) *lane { return &lane{log: l, address: address} }
+func newLane(l *Log, address string) *lane {
+	return &lane{log: l, address: address, pace: pace{least: l.config.Interval, most: l.config.MaxInterval}}
+}
 
 func (n *lane) submit(a *world.Append) {
 	n.mu.Lock()
@@ -66,10 +70,10 @@ func (n *lane) advance() {
 		return
 	}
 	now := time.Now()
-	if rest := n.sent.Add(n.log.config.Interval).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
-		n.armed = true
+	if rest := n.sent.Add(n.pace.interval()).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
+		n.armed, n.due = true, now.Add(rest)
 		if n.timer == nil {
-			n.timer = time.AfterFunc(rest, n.due)
+			n.timer = time.AfterFunc(rest, n.begin)
 		} else {
 			n.timer.Reset(rest)
 		}
@@ -77,6 +81,9 @@ func (n *lane) advance() {
 		return
 	}
 	n.sent, n.writing = now, true
+	if n.due.IsZero() {
+		n.due = now
+	}
 	n.flight, n.waiting, n.spare = n.waiting, n.spare[:0], nil
 	conn, flight := n.conn, n.flight
 	_ = conn.SetReadDeadline(now.Add(n.log.config.Timeout))
@@ -84,7 +91,7 @@ func (n *lane) advance() {
 	n.send(conn, flight)
 }
 
-func (n *lane) due() {
+func (n *lane) begin() {
 	n.mu.Lock()
 	n.armed = false
 	n.advance()
@@ -225,6 +232,7 @@ var errUnasked = errors.New("redis: a reply to nothing")
 // end tells the outcomes of a round trip. What is submitted meanwhile waits for
 // the next: those who are told now can still join it.
 func (n *lane) end(flight []*world.Append, results []error) {
+	answered := time.Now()
 	for i, a := range flight {
 		var refused redisError
 		if errors.As(results[i], &refused) {
@@ -239,6 +247,8 @@ func (n *lane) end(flight []*world.Append, results []error) {
 		(*told)()
 	}
 	n.mu.Lock()
+	n.pace.answered(answered.Sub(n.due))
+	n.due = time.Time{}
 	n.spare, n.flight = flight[:0], nil
 	n.advance()
 }
@@ -254,7 +264,7 @@ func (n *lane) broken(conn net.Conn, why error) {
 		n.log.ended(a, n.log.fail(why))
 	}
 	n.mu.Lock()
-	n.flight = nil
+	n.flight, n.due = nil, time.Time{}
 	n.advance()
 }
 

@@ -34,6 +34,9 @@ type Config struct {
 	// once. What comes together shares the round trip, and at disk the sync.
 	// Default 2 ms. Negative means none.
 	Interval time.Duration
+	// MaxInterval is how far apart they may be while Redis answers so soon that a
+	// commit is in time nevertheless. Default 4 ms; below Interval means Interval.
+	MaxInterval time.Duration
 	// Prefix stands before all keys. Default "starling".
 	Prefix string
 	// Logger hears of settings that are legal but dangerous. Default: none.
@@ -42,6 +45,9 @@ type Config struct {
 
 // DefaultInterval is the default of Config.Interval.
 const DefaultInterval = 2 * time.Millisecond
+
+// DefaultMaxInterval is the default of Config.MaxInterval.
+const DefaultMaxInterval = 4 * time.Millisecond
 
 func (c *Config) setDefaults() {
 	if c.Durability == "" {
@@ -55,6 +61,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Interval == 0 {
 		c.Interval = DefaultInterval
+	}
+	if c.MaxInterval == 0 && c.Interval >= 0 {
+		c.MaxInterval = DefaultMaxInterval
 	}
 	if c.Prefix == "" {
 		c.Prefix = "starling"
