@@ -48,7 +48,19 @@ func newUrgency(c *compiled, limit uint64, interval float64, atOnce uint64) (u u
 	}
 	for n := 1; n <= MostAtOnce; n++ {
 		u.oldest[n] = math.MinInt64
+		// The quickest kernel would leave room for the oldest record, but a poller that falls
+		// behind with it soon has nothing left that is in time.
+		keepsUp := func(k int) bool {
+			return float64(cost(k)) <= float64(min(n, c.kernels[k].Size, int(atOnce)))*interval
+		}
+		any := false
 		for k := range c.kernels {
+			any = any || keepsUp(k)
+		}
+		for k := range c.kernels {
+			if any && !keepsUp(k) {
+				continue
+			}
 			if t := allowed(n, k, &u.oldest); t >= u.oldest[n] {
 				u.oldest[n], u.plan[n] = t, uint8(k)
 			}

@@ -140,6 +140,33 @@ func TestTheTableOfUrgencyIsRight(t *testing.T) {
 	})
 }
 
+// Two records due each 90 ticks, one at a time in 100 or both in 140: one after the other
+// leaves more room for the older one, but each step falls 10 ticks further behind.
+func TestTheUrgentPlanKeepsUpIfItCan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		costs := []uint64{rapid.Uint64Range(10, 200).Draw(t, "one")}
+		for range 3 {
+			costs = append(costs, costs[len(costs)-1]+rapid.Uint64Range(1, 200).Draw(t, "more"))
+		}
+		c := compile(ladder(empty, 1, 2, 4, 8), costs, 0, 1)
+		interval := rapid.Uint64Range(10, 200).Draw(t, "interval")
+		u := newUrgency(c, 500, float64(interval), MostAtOnce)
+		n := rapid.IntRange(1, 12).Draw(t, "due")
+		keepsUp := func(k uint8) bool {
+			return costs[k]+costs[k]/caution <= uint64(min(n, c.kernels[k].Size))*interval
+		}
+		for k := range c.kernels {
+			if keepsUp(uint8(k)) && !keepsUp(u.plan[n]) {
+				t.Fatalf("%d due, one each %d: kernel %d of %v falls behind, %d would not", n, interval, u.plan[n], costs, k)
+			}
+		}
+	})
+	c := compile(ladder(empty, 1, 2), []uint64{100, 140}, 0, 1)
+	if u := newUrgency(c, 300, 90, MostAtOnce); u.plan[2] != 1 {
+		t.Errorf("kernel %d for two", u.plan[2])
+	}
+}
+
 // gaps are how often a core was away on the machine that the performance page
 // describes: times a second, and for how many nanoseconds.
 var gaps = []struct{ perS, ns float64 }{{9000, 200}, {550, 2000}, {450, 18000}, {350, 45000}, {35, 220000}, {4, 3000000}}
