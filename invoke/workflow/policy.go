@@ -292,11 +292,7 @@ func (p *policy) learnPace(waited, predicted, had time.Duration) {
 		return
 	}
 	seen := min(max(float64(waited)/float64(predicted), 1), maxPace)
-	weight := 1.0 / 64
-	if seen > p.pace {
-		weight = 1.0 / 16
-	}
-	p.pace += (seen - p.pace) * weight * min(float64(predicted)/float64(had), 1)
+	p.pace += (seen - p.pace) / 64 * min(float64(predicted)/float64(had), 1)
 }
 
 // maxPace bounds what a stall can teach.
