@@ -23,6 +23,7 @@ import (
 	starling "github.com/starling-vr/starling/clients/go"
 	"github.com/starling-vr/starling/gateway/auth"
 	"github.com/starling-vr/starling/internal/server"
+	"github.com/starling-vr/starling/internal/servertest"
 )
 
 // asCommand makes the test binary the starling command itself.
@@ -74,7 +75,7 @@ func launch(t *testing.T, env []string, arguments ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, cmd: exec.Command(self, arguments...), exited: make(chan struct{}), written: make(chan struct{}, 1)}
-	p.cmd.Env = append([]string{asCommand + "=1", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}, env...)
+	p.cmd.Env = append([]string{asCommand + "=1", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=" + os.Getenv("GORACE")}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started := make(chan error)
@@ -148,7 +149,11 @@ func (p *process) terminate() {
 // dev runs `starling dev` and gives its page's address and key.
 func dev(t *testing.T, arguments ...string) (p *process, url, key string) {
 	t.Helper()
-	p = launch(t, nil, append([]string{"dev", "--listen", "127.0.0.1:0", "--set", "gateway.drain_time=100ms"}, arguments...)...)
+	patient := []string{"dev", "--listen", "127.0.0.1:0", "--set", "gateway.drain_time=100ms"}
+	for _, one := range servertest.Patient() {
+		patient = append(patient, "--set", one)
+	}
+	p = launch(t, nil, append(patient, arguments...)...)
 	url, key = p.find(`page +(https?://\S+)`), p.find(`key +(\S+)`)
 	p.find(`(Ctrl-C stops)`)
 	return p, url, key

@@ -1,7 +1,7 @@
 // Package servertest has what tests of whole servers share.
 package servertest
 
-// Patient are settings of a server that is alone in its region, for tests on
+// Patient are settings of a server in whose region no process dies, for tests on
 // machines that are busy with others, too: it takes longer to hold a process, a
 // client or a shard for lost, and refuses nobody because it is late.
 func Patient() []string {

@@ -208,7 +208,7 @@ class Run {
   }
 }
 
-test("conformance", { timeout: 120_000 }, async (t) => {
+test("conformance", { timeout: 600_000 }, async (t) => {
   const scenarios = (await ask("/scenarios")) as unknown as { name: string; about: string }[];
   assert.ok(scenarios.length > 0);
   await Promise.all(
