@@ -108,7 +108,7 @@ func Run(ctx context.Context, o Options) (*plan.Costs, error) {
 		Format: plan.CostsFormat, Version: plan.CostsVersion,
 		Measured: time.Now().UTC().Truncate(time.Second), Starling: version.String(), Machine: machine.CPU, Cores: machine.Cores,
 		Store: o.Target.Store, Durability: o.Target.Durability,
-		WakeUS: microseconds(itself.wake), Stalls: itself.stalls, SliceUS: microseconds(slice),
+		WakeUS: microseconds(itself.wake), Stalls: itself.stalls, SliceUS: microseconds(itself.slice), Moves: moves,
 	}
 	c.Storage.Sync = itself.sync
 	c.Owner.RouteUS = routeUS
@@ -127,10 +127,10 @@ const (
 	// routeUS is half of what a routed action costs over a peer stream: go test
 	// -bench . ./regions/peer, see docs/performance.md.
 	routeUS = 0.7
-	// slice is a tick of a kernel of 250 Hz, the default of most distributions:
-	// where nothing is preempted in between (PREEMPT_NONE), a thread keeps its core
-	// until then.
-	slice = 4 * time.Millisecond
+	// moves was counted in a trace of Linux 6.18 on two cores: of some 5,500 times that
+	// a thread waited for its core when another rested or went to rest, it went there
+	// 187 times. The kernel does not tell without privileges. See docs/performance.md.
+	moves = 0.034
 )
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
@@ -170,6 +170,7 @@ type meter struct {
 	*target.Self
 	url         string
 	first, last figures
+	waited      [2]time.Duration // that threads waited for a core, until at
 	at          [2]time.Time
 }
 
@@ -179,10 +180,11 @@ func (m *meter) Usage(ctx context.Context) (generator.Usage, error) {
 	if err != nil {
 		return generator.Usage{}, err
 	}
+	waited, _ := m.Waited()
 	if m.first == nil {
-		m.first, m.at[0] = f, time.Now()
+		m.first, m.at[0], m.waited[0] = f, time.Now(), waited
 	}
-	m.last, m.at[1] = f, time.Now()
+	m.last, m.at[1], m.waited[1] = f, time.Now(), waited
 	return m.Self.Usage(ctx)
 }
 
@@ -271,6 +273,7 @@ func observe(load Load, run *report.Run, m *meter) (*plan.FitRun, error) {
 		store = *run.Server.StoreCPUS
 	}
 	x.StoreUS, x.ServerUS, x.GeneratorUS = store*perAction, (run.Server.CPUS-store)*perAction, run.Generator.CPUS*perAction
+	x.WaitedUS = microseconds(m.waited[1]-m.waited[0]) / (x.Actions * seconds)
 	x.MissRate, x.P50MS, x.P99MS = run.MissRate, run.LatencyMS.P50, run.LatencyMS.P99
 	const commit = "starling_actions_commit_seconds"
 	x.CommitMS = 1e3 * d.sum(commit+"_sum") / math.Max(1, d.sum(commit+"_count"))

@@ -3,9 +3,12 @@ package calibrate
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,12 +22,13 @@ type probed struct {
 	wake   time.Duration // median from waking a thread that rests to its running
 	sync   plan.Spread   // waiting for the disk, without the processor time of asking
 	stalls plan.Stalls
+	slice  time.Duration // that a thread asks the kernel for a core for
 }
 
 // How long the probes take.
 const (
-	probeWakes  = 400             // one each pause
-	probeSyncs  = 3 * time.Second // one each pause
+	probeWakes  = 400              // one each pause
+	probeSyncs  = 10 * time.Second // one each pause; the longest are what matters, and rare
 	probeStalls = 3 * time.Second
 	probePause  = 2 * time.Millisecond // about that of a server's round trips to its store
 )
@@ -41,6 +45,7 @@ func probe(ctx context.Context, directory string, disk bool) (p probed, err erro
 		}
 	}
 	cores := runtime.NumCPU()
+	p.slice = sliceTime(cores)
 	p.stalls = plan.Stalls{Some: stalls(ctx, max(1, cores/2), probeStalls), All: stalls(ctx, cores, probeStalls)}
 	return p, ctx.Err()
 }
@@ -84,6 +89,23 @@ func wakeTime(ctx context.Context, n int) (time.Duration, error) {
 	}
 	slices.Sort(all)
 	return all[len(all)/2], nil
+}
+
+// sliceTime is what the kernel's scheduler gives a thread at a time, as it says of
+// this one; where it does not, 0.7 ms times one and the logarithm of the cores, eight
+// at most (kernel/sched/fair.c of Linux 6.18).
+func sliceTime(cores int) time.Duration {
+	text, _ := os.ReadFile("/proc/thread-self/sched")
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(name) != "se.slice" {
+			continue
+		}
+		if nanoseconds, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil && nanoseconds > 0 {
+			return time.Duration(nanoseconds)
+		}
+	}
+	return 700 * time.Microsecond * time.Duration(bits.Len(uint(min(cores, 8))))
 }
 
 // syncedBytes is what is written before each wait for the disk: about a round of

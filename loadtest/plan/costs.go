@@ -41,9 +41,13 @@ type Costs struct {
 	// Stalls are when a core that works stands still.
 	Stalls Stalls `json:"stalls"`
 
-	// SliceUS is how long a thread keeps a core for while others wait for one: the
-	// kernel's scheduler preempts it at a tick.
+	// SliceUS is how long a thread asks for a core for at a time, of the kernel's
+	// scheduler.
 	SliceUS float64 `json:"slice_us"`
+
+	// Moves is the chance that a thread that would have to wait for its core goes to
+	// one that rests.
+	Moves float64 `json:"moves"`
 
 	Fit    Fit     `json:"fit"`
 	Checks []Check `json:"checks,omitempty"`
@@ -163,6 +167,7 @@ type FitRun struct {
 	ServerFitUS   float64 `json:"server_fit_us"`
 	StoreUS       float64 `json:"store_us"`
 	GeneratorUS   float64 `json:"generator_us"`
+	WaitedUS      float64 `json:"waited_us"` // that threads of all three waited for a core; 0: not known
 	MissRate      float64 `json:"miss_rate"`
 	P50MS         float64 `json:"p50_ms"`
 	P99MS         float64 `json:"p99_ms"`
@@ -192,6 +197,7 @@ type FitSimulated struct {
 	ServerUS       float64 `json:"server_us"`
 	StoreUS        float64 `json:"store_us"`
 	GeneratorUS    float64 `json:"generator_us"`
+	WaitedUS       float64 `json:"waited_us"`
 }
 
 // Take notes what a simulation found.
@@ -201,13 +207,14 @@ func (f *FitSimulated) Take(r *Result) {
 		Commits: r.Commits, Encoded: r.Encoded, Writes: r.Writes, Calls: r.Calls, CommitMS: r.Commit.Mean() / 1000, Wakes: r.Wakes, Rounds: r.Rounds, GeneratorWakes: r.GeneratorWakes,
 		MissRate: r.MissRate, P50MS: float64(r.Latency.Quantile(0.5)) / 1000, P99MS: float64(r.Latency.Quantile(0.99)) / 1000,
 		ServerUS: each * (r.GatewayCPU + r.OwnerCPU), StoreUS: each * r.StoreCPU, GeneratorUS: each * r.GeneratorCPU,
+		WaitedUS: each * r.Waited,
 	}
 }
 
 // CostsFormat names the JSON form of Costs.
 const (
 	CostsFormat  = "starling-costs"
-	CostsVersion = 3
+	CostsVersion = 4
 )
 
 //go:embed costs.json
@@ -253,6 +260,9 @@ func (c *Costs) validate() error {
 		if !(v >= 0 && v < 1e6) {
 			return fmt.Errorf("costs: %v: want microseconds, 0 to a million", v)
 		}
+	}
+	if !(c.Moves >= 0 && c.Moves <= 1) {
+		return fmt.Errorf("costs: moves %v: want a chance, 0 to 1", c.Moves)
 	}
 	return errors.Join(c.Storage.Sync.validate(), c.Stalls.Some.validate(), c.Stalls.All.validate())
 }

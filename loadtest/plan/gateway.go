@@ -16,26 +16,27 @@ type gateway struct {
 	machine *machine
 	process *process
 	hubs    []*hub
-	pollers []*thread
-	inlet   *thread // takes what owners send
+	pollers []*task
+	inlet   *task // takes what owners send
 }
 
 // coresPerPoller: a gateway has one poller for each four processors, as in
 // gateway/conn.
 const coresPerPoller = 4
 
-// poller is the thread that reads a participant's connection.
-func (g *gateway) poller(participant int32) *thread {
+// poller is the goroutine that reads a participant's connection.
+func (g *gateway) poller(participant int32) *task {
 	return g.pollers[int(participant)%len(g.pollers)]
 }
 
-func newGateway(m *model, on *machine, of *process) *gateway {
-	g := &gateway{model: m, machine: on, process: of, inlet: m.newThread(on, of)}
+func newGateway(m *model, on *machine, process func(*machine) *process) *gateway {
+	of := process(on)
+	g := &gateway{model: m, machine: on, process: of, inlet: of.newTask()}
 	for range max(1, m.setup.Deployment.Cores/coresPerPoller) {
-		g.pollers = append(g.pollers, m.newThread(on, of))
+		g.pollers = append(g.pollers, of.newTask())
 	}
 	for i := range m.setup.Deployment.Cores {
-		h := &hub{gateway: g, index: i, thread: m.newThread(on, of), cells: make(map[cellKey]*cell)}
+		h := &hub{gateway: g, index: i, task: of.newTask(), cells: make(map[cellKey]*cell)}
 		h.pace = pacing.NewSimulatedPace(m.setup.Deployment.FlushShare, m.setup.Deployment.Deadline)
 		h.grain = max(m.setup.Deployment.Deadline/(wheelSize/2), 100*time.Microsecond)
 		g.hubs = append(g.hubs, h)
@@ -112,7 +113,7 @@ func (o *owner) publish(batch []*action) {
 		}
 		messages := o.model.messagesOf(batch[i:same])
 		if batch[i].stranger {
-			o.machine.work(o.route(len(messages)), func() {})
+			o.process.spawn(o.route(len(messages)), func() {})
 			messages = nil
 		}
 		for _, msg := range messages {
@@ -149,21 +150,21 @@ func (o *owner) send(msg message) {
 		msg.hub.leave(msg)
 		return
 	}
-	o.machine.work(o.route(1), func() {
+	o.process.spawn(o.route(1), func() {
 		g.inlet.post(g.cost(m.costs.Owner.RouteUS), func() { msg.hub.leave(msg) })
 	})
 }
 
 const wheelSize = 64
 
-// hub writes to the connections of a part of the cells: one thread. Its timing is
+// hub writes to the connections of a part of the cells: one goroutine. Its timing is
 // that of package gateway/hub: clients wait in a wheel of short grains of time, the
 // earliest due first, and as long as all that waits can still be written in time. How
 // long a write waits for company is decided by that package itself.
 type hub struct {
 	gateway *gateway
 	index   int
-	thread  *thread
+	task    *task
 	pace    *pacing.SimulatedPace
 	rhythm  pacing.SimulatedRhythm
 	inbox   []message
@@ -194,10 +195,10 @@ func (h *hub) leave(msg message) {
 	}
 	h.asked = true
 	if wait := h.pace.PutOff(); wait > 0 {
-		h.gateway.process.timer(wait, func() { h.thread.post(0, h.turn) })
+		h.gateway.process.timer(wait, func() { h.task.post(0, h.turn) })
 		return
 	}
-	h.thread.post(0, h.turn)
+	h.task.post(0, h.turn)
 }
 
 // turn takes what is in the inbox and writes what is due, or nearly so.
@@ -265,7 +266,7 @@ func (h *hub) flushDue() {
 			number := h.resting
 			h.gateway.process.timer(rest, func() {
 				if h.resting == number {
-					h.thread.post(0, h.wakened)
+					h.task.post(0, h.wakened)
 				}
 			})
 			return
@@ -297,7 +298,7 @@ func (h *hub) flush(grain int64) bool {
 		return false
 	}
 	h.writing++
-	h.thread.post(0, func() {
+	h.task.post(0, func() {
 		h.writing--
 		h.pace.Worked(flushed, m.now-began, late)
 		h.flushDue()
@@ -317,8 +318,8 @@ func (h *hub) write(c *client) {
 	if m.measuring {
 		m.writes++
 	}
-	cost := costs.WriteUS
-	if h.batched == 0 {
+	cost, joined := costs.WriteUS, h.batched > 0
+	if !joined {
 		cost += costs.CallUS
 		if m.measuring {
 			m.calls++
@@ -343,7 +344,7 @@ func (h *hub) write(c *client) {
 	if m.measuring {
 		m.frames += int64(frames)
 	}
-	h.thread.post(h.gateway.cost(cost), func() {
+	h.task.push(slice{cost: h.gateway.cost(cost), joined: joined, then: func() {
 		for _, t := range pending {
 			h.pace.Left(m.now - t.action.came)
 			m.seen(t.action)
@@ -352,5 +353,5 @@ func (h *hub) write(c *client) {
 			c := &m.costs.Generator
 			m.generator.read(us(c.ReadUS + float64(frames)*c.FrameUS + float64(len(pending))*c.DeliveryUS))
 		}
-	})
+	}})
 }

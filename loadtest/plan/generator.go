@@ -28,7 +28,7 @@ func newGenerator(m *model, on *machine) *generator {
 
 // do lets it do something, once it is awake.
 func (g *generator) do(cost time.Duration, then func()) {
-	g.due.push(slice{cost, then})
+	g.due.push(slice{cost: cost, then: then})
 	if !g.awake {
 		g.awake = true
 		g.post(0, g.turn)

@@ -47,6 +47,7 @@ type Result struct {
 	GatewayBusy, OwnerBusy, StoreBusy, GeneratorBusy float64
 	// Processor time of each, seconds per second.
 	GatewayCPU, OwnerCPU, StoreCPU, GeneratorCPU float64
+	Waited                                       float64 // time that threads waited for a core, seconds per second
 	RunSeconds                                   float64 // time that functions ran, seconds per second
 	Affected                                     float64 // mean of P(L)
 }
@@ -88,7 +89,7 @@ type model struct {
 	generator *generator // nil: somewhere else, and not counted
 	clients   []client
 	shards    map[world.ShardID]*shard
-	threads   []*thread // of servers
+	processes []*process // servers
 
 	stamps []uint32 // of the deployment's gateways and their hubs
 	at     []int32
@@ -133,7 +134,8 @@ func Simulate(setup Setup) (*Result, error) {
 }
 
 func (m *model) newMachine(cores int) *machine {
-	made := &machine{sim: &m.simulation, cores: cores, slice: us(m.costs.SliceUS)}
+	made := makeMachine(&m.simulation, cores, us(m.costs.SliceUS))
+	made.moves, made.random = m.costs.Moves, m.random
 	if s := &m.costs.Stalls; s.Some.PerS+s.All.PerS > 0 {
 		made.stall = m.stall
 	}
@@ -161,28 +163,26 @@ func (m *model) build() {
 			return m.newMachine(cores)
 		}
 		if shared == nil {
-			shared = m.newMachine(cores)
+			shared = m.newMachine(d.Cores)
 		}
 		return shared
 	}
 	for range m.part.stores.count {
-		m.stores = append(m.stores, &store{model: m, machine: on(1)})
+		m.stores = append(m.stores, &store{model: m, thread: thread{machine: on(1), wake: m.wake}})
 	}
-	if d.Together {
-		shared.cores = d.Cores
-	}
-	server := &process{sim: &m.simulation}
-	of := func() *process {
-		if d.Together {
-			return server
+	var server *process
+	of := func(on *machine) *process {
+		if !d.Together || server == nil {
+			server = newProcess(on, m.wake, us(m.costs.Gateway.WakeUS))
+			m.processes = append(m.processes, server)
 		}
-		return &process{sim: &m.simulation}
+		return server
 	}
 	for range m.part.owners.count {
-		m.owners = append(m.owners, newOwner(m, on(d.Cores), of()))
+		m.owners = append(m.owners, newOwner(m, on(d.Cores), of))
 	}
 	for range m.part.gateways.count {
-		m.gateways = append(m.gateways, newGateway(m, on(d.Cores), of()))
+		m.gateways = append(m.gateways, newGateway(m, on(d.Cores), of))
 	}
 	if d.Together {
 		m.generator = newGenerator(m, shared)
@@ -221,13 +221,6 @@ func (m *model) feed() {
 	})
 }
 
-// newThread makes a thread of a server's process.
-func (m *model) newThread(on *machine, of *process) *thread {
-	t := &thread{machine: on, process: of, wake: m.wake, waking: us(m.costs.Gateway.WakeUS)}
-	m.threads = append(m.threads, t)
-	return t
-}
-
 // arrive is when an action comes in at its gateway's socket.
 func (m *model) arrive(a *action) {
 	g := m.clients[a.Participant].hub.gateway
@@ -245,7 +238,7 @@ func (m *model) route(g *gateway, a *action) {
 		o.submit(a)
 		return
 	}
-	g.machine.work(g.cost(m.costs.Owner.RouteUS), func() {
+	g.process.spawn(g.cost(m.costs.Owner.RouteUS), func() {
 		o.inlet.post(o.route(1), func() { o.submit(a) })
 	})
 }
@@ -281,8 +274,8 @@ func (m *model) seen(a *action) {
 
 // used is what was spent until an instant.
 type used struct {
-	gateways, owners, stores, generator, runs time.Duration
-	wakes, turns, reads                       int64 // of the servers' threads, the stores, the load tester
+	gateways, owners, stores, generator, runs, waited time.Duration
+	wakes, turns, reads                               int64 // of the servers' threads, the stores, the load tester
 }
 
 func (m *model) usage() (u used) {
@@ -297,8 +290,13 @@ func (m *model) usage() (u used) {
 		u.stores += s.spent
 		u.turns += s.turns
 	}
-	for _, t := range m.threads {
-		u.wakes += t.wakes
+	for _, p := range m.processes {
+		for _, t := range p.threads {
+			u.wakes += t.wakes
+		}
+	}
+	for _, on := range m.machines {
+		u.waited += on.waited
 	}
 	if m.generator != nil {
 		u.generator, u.reads = m.generator.spent, m.generator.wakes
@@ -319,6 +317,7 @@ func (m *model) fill(from, to used) {
 	r.ActionMissRate = float64(m.missed+m.actions) / math.Max(1, float64(m.actions))
 	r.Affected = float64(m.expected) / math.Max(1, float64(m.actions))
 	r.RunSeconds = (to.runs - from.runs).Seconds() / seconds
+	r.Waited = (to.waited - from.waited).Seconds() / seconds
 	r.GatewayCPU = (to.gateways - from.gateways).Seconds() / seconds
 	r.OwnerCPU = (to.owners - from.owners).Seconds() / seconds
 	r.StoreCPU = (to.stores - from.stores).Seconds() / seconds

@@ -20,7 +20,7 @@ type owner struct {
 	deployed [scenario.Work + 1]*invoke.Function
 	idle     int
 	ran      time.Duration
-	inlet    *thread // takes what other processes send
+	inlet    *task // takes what other processes send
 	lanes    map[*store]*lane
 }
 
@@ -40,9 +40,10 @@ const start = invoke.Instant(time.Hour)
 
 func (m *model) instant() invoke.Instant { return start.Add(m.now) }
 
-func newOwner(m *model, on *machine, of *process) *owner {
+func newOwner(m *model, on *machine, process func(*machine) *process) *owner {
+	of := process(on)
 	workers := m.setup.Deployment.Cores
-	o := &owner{model: m, machine: on, process: of, idle: workers, inlet: m.newThread(on, of), lanes: make(map[*store]*lane)}
+	o := &owner{model: m, machine: on, process: of, idle: workers, inlet: of.newTask(), lanes: make(map[*store]*lane)}
 	o.policy = invoke.NewPolicy(invoke.Config{Workers: workers, Random: rand.NewPCG(m.setup.Seed, 1)}, start)
 	o.keys = o.policy.Keys("shards", invoke.KeyOptions{})
 	registry := actions.NewRegistry()
@@ -138,7 +139,11 @@ func (m *model) refuse(a *action) {
 
 func (o *owner) wakeOne() {
 	if o.idle > 0 && o.policy.Runnable() > 0 {
-		o.idle-- // who brings a short action runs it: nobody is to be woken
+		o.idle--
+		if o.model.setup.Deployment.Together {
+			o.take() // who brings a short action runs it
+			return
+		}
 		o.model.after(0, o.take)
 	}
 }
@@ -181,7 +186,7 @@ func (o *owner) carryOut(run *invoke.Run, i int, until time.Duration) {
 		cost += time.Duration(w.Base) + time.Duration(len(a.expected))*time.Duration(w.PerNeighbour)
 	}
 	o.ran += cost
-	o.machine.work(cost, func() {
+	o.process.work(cost, func() {
 		item.Ended = o.model.instant()
 		a.shard.open = append(a.shard.open, a)
 		o.carryOut(run, i+1, until)
@@ -200,8 +205,8 @@ func (s *shard) seal() {
 		m.commits++
 	}
 	half, sealed := o.cost(m.costs.Owner.CommitUS/2), m.now
-	o.machine.work(half, func() {
-		o.laneTo(s.store).submit(len(batch), func(reader *thread) {
+	o.process.work(half, func() {
+		o.laneTo(s.store).submit(len(batch), func(reader *task) {
 			reader.post(half, func() {
 				if m.measuring {
 					m.result.Commit.RecordDuration(m.now - sealed)

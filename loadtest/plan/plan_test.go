@@ -21,6 +21,7 @@ func costs() *plan.Costs {
 		Storage:   plan.StoreCosts{AppendUS: 10, ActionUS: 1},
 		Generator: plan.GeneratorCosts{ActionUS: 4, ReadUS: 4, FrameUS: 0.25, DeliveryUS: 0.25},
 		WakeUS:    50,
+		Moves:     0.1,
 	}
 }
 
@@ -191,9 +192,9 @@ func TestCostsComeBack(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"nothing": "", "another form": `{"format":"x"}`, "newer": `{"format":"starling-costs","version":99}`,
-		"unknown": `{"format":"starling-costs","version":3,"gateways":1}`, "negative": `{"format":"starling-costs","version":3,"wake_us":-1}`, "older": `{"format":"starling-costs","version":2}`,
-		"half a spread": `{"format":"starling-costs","version":3,"storage":{"sync":{"at":[0,1],"us":[1]}}}`, "a spread that falls": `{"format":"starling-costs","version":3,"storage":{"sync":{"at":[0,1],"us":[2,1]}}}`,
-		"stalls all the time": `{"format":"starling-costs","version":3,"stalls":{"per_s":1000,"time":{"at":[0,1],"us":[1000,1001]}}}`,
+		"unknown": `{"format":"starling-costs","version":4,"gateways":1}`, "negative": `{"format":"starling-costs","version":4,"wake_us":-1}`, "older": `{"format":"starling-costs","version":2}`,
+		"half a spread": `{"format":"starling-costs","version":4,"storage":{"sync":{"at":[0,1],"us":[1]}}}`, "a spread that falls": `{"format":"starling-costs","version":4,"storage":{"sync":{"at":[0,1],"us":[2,1]}}}`,
+		"stalls all the time": `{"format":"starling-costs","version":4,"stalls":{"per_s":1000,"time":{"at":[0,1],"us":[1000,1001]}}}`,
 	} {
 		if _, err := plan.ReadCosts(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: taken", name)
@@ -202,8 +203,8 @@ func TestCostsComeBack(t *testing.T) {
 }
 
 func FuzzReadCosts(f *testing.F) {
-	f.Add(`{"format":"starling-costs","version":3,"wake_us":3}`)
-	f.Add(`{"format":"starling-costs","version":3,"storage":{"sync":{"at":[0,0.5,1],"us":[100,200,9000]}},"stalls":{"per_s":200,"time":{"at":[0,1],"us":[50,4000]}}}`)
+	f.Add(`{"format":"starling-costs","version":4,"wake_us":3}`)
+	f.Add(`{"format":"starling-costs","version":4,"storage":{"sync":{"at":[0,0.5,1],"us":[100,200,9000]}},"stalls":{"per_s":200,"time":{"at":[0,1],"us":[50,4000]}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if c, err := plan.ReadCosts(strings.NewReader(text)); err == nil && c.Format != plan.CostsFormat {
 			t.Fatal("taken")

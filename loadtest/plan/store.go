@@ -8,8 +8,8 @@ import "time"
 type lane struct {
 	owner   *owner
 	store   *store
-	timer   *thread // sends what had to wait
-	reader  *thread // takes the answers
+	timer   *task // sends what had to wait
+	reader  *task // takes the answers
 	waiting []appended
 	flight  bool
 	armed   bool
@@ -20,22 +20,26 @@ type lane struct {
 // the answer, when it is in the log.
 type appended struct {
 	actions int
-	then    func(reader *thread)
+	then    func(reader *task)
 }
 
 func (o *owner) laneTo(s *store) *lane {
 	l := o.lanes[s]
 	if l == nil {
-		l = &lane{owner: o, store: s, timer: o.model.newThread(o.machine, o.process), reader: o.model.newThread(o.machine, o.process), last: -time.Hour}
+		l = &lane{owner: o, store: s, timer: o.process.newTask(), reader: o.process.newTask(), last: -time.Hour}
 		o.lanes[s] = l
 	}
 	return l
 }
 
-func (l *lane) submit(actions int, then func(*thread)) {
+func (l *lane) submit(actions int, then func(*task)) {
 	l.waiting = append(l.waiting, appended{actions, then})
 	l.advance()
 }
+
+// interval is how long after a round trip began the next may: the rule of
+// world/redis.
+func (l *lane) interval() time.Duration { return us(l.owner.model.costs.Storage.IntervalUS) }
 
 // advance begins a round trip if one may begin.
 func (l *lane) advance() {
@@ -43,7 +47,7 @@ func (l *lane) advance() {
 		return
 	}
 	m := l.owner.model
-	if rest := l.last + us(m.costs.Storage.IntervalUS) - m.now; rest > 0 {
+	if rest := l.last + l.interval() - m.now; rest > 0 {
 		l.armed = true
 		l.owner.process.timer(rest, func() {
 			l.timer.post(0, func() {
@@ -72,11 +76,10 @@ func (l *lane) advance() {
 // store takes the round trips of all owners: all that wait at once, then it waits
 // for the disk, then it answers, as Redis does with appendfsync always.
 type store struct {
+	thread
 	model   *model
-	machine *machine
-	busy    bool
+	busy    bool // with a turn, be it that it waits for the disk
 	waiting []trip
-	spent   time.Duration
 	turns   int64
 }
 
@@ -123,16 +126,12 @@ func (s *store) turn() {
 	for _, t := range taken {
 		cost += us((float64(t.appends)*c.AppendUS + float64(t.actions)*c.ActionUS) * m.part.stores.scale)
 	}
-	s.spent += cost
-	s.machine.awake(m.wake, func() {
-		s.machine.spend(cost, func() {
-			s.machine.release()
-			m.after(c.Sync.draw(m.random), func() {
-				for _, t := range taken {
-					m.after(us(c.ReplicaUS), t.then)
-				}
-				s.turn()
-			})
+	s.post(cost, func() {
+		m.after(c.Sync.draw(m.random), func() {
+			for _, t := range taken {
+				m.after(us(c.ReplicaUS), t.then)
+			}
+			s.turn()
 		})
 	})
 }

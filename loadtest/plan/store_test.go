@@ -15,8 +15,8 @@ func TestLanesKeepTheirInterval(t *testing.T) {
 		c := &Costs{Storage: StoreCosts{RoundUS: rapid.Float64Range(0, 500).Draw(t, "round"), IntervalUS: rapid.SampledFrom([]float64{0, 1500, 2000}).Draw(t, "interval")}}
 		m := &model{costs: c, random: rand.New(rand.NewPCG(1, 2)), part: part{stores: portion{1, 1, 0}, owners: portion{1, 1, 0}}}
 		on := m.newMachine(2)
-		o := &owner{model: m, machine: on, process: &process{sim: &m.simulation}, lanes: make(map[*store]*lane)}
-		s := &store{model: m, machine: on}
+		o := &owner{model: m, machine: on, process: newProcess(on, 0, 0), lanes: make(map[*store]*lane)}
+		s := &store{model: m, thread: thread{machine: on}}
 		n := rapid.IntRange(1, 40).Draw(t, "appends")
 		var told []int
 		l := o.laneTo(s)
@@ -24,7 +24,7 @@ func TestLanesKeepTheirInterval(t *testing.T) {
 			at := time.Duration(rapid.IntRange(0, 20_000).Draw(t, "at")) * time.Microsecond
 			m.after(at, func() {
 				began := l.last
-				l.submit(1, func(*thread) { told = append(told, i) })
+				l.submit(1, func(*task) { told = append(told, i) })
 				if l.last != began && l.last-began < us(c.Storage.IntervalUS) {
 					t.Fatalf("round trips at %v and %v", began, l.last)
 				}

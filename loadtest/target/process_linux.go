@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -26,6 +27,32 @@ func processCPU(pid int) (float64, error) {
 		return 0, fmt.Errorf("processor time of process %d: %w", pid, errno)
 	}
 	return float64(ts.Nano()) / 1e9, nil
+}
+
+// processWaited is for how long the threads of a process that are there now have
+// waited for a core. Source: Documentation/scheduler/sched-stats.rst of Linux.
+func processWaited(pid int) (waited time.Duration, known bool) {
+	threads := "/proc/" + strconv.Itoa(pid) + "/task"
+	entries, err := os.ReadDir(threads)
+	if err != nil {
+		return 0, false
+	}
+	for _, entry := range entries {
+		text, err := os.ReadFile(threads + "/" + entry.Name() + "/schedstat")
+		if err != nil { // it ended, or the kernel does not count
+			continue
+		}
+		fields := strings.Fields(string(text))
+		if len(fields) < 2 {
+			return 0, false
+		}
+		nanoseconds, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		waited, known = waited+time.Duration(nanoseconds), true
+	}
+	return waited, known
 }
 
 // residentMemory gives the resident memory of a process in bytes.
