@@ -189,6 +189,7 @@ func (c *controller) watch(w *window) {
 	c.standing++
 	if steep && c.standing >= patienceSteep && c.asked > 1 && c.known.saturated() {
 		c.begin(w, w.rate()/rises)
+		c.begun = max(c.begun, surely/least*c.good) // a moment ago that much was in time
 		c.admit(c.capacity)
 		return
 	}
