@@ -139,8 +139,9 @@ func (g *Gateway) Ready() (ok bool, why string) {
 }
 
 // Told says that an owner in this process has told all that one round of its
-// store committed: what waits for more of it need not.
-func (g *Gateway) Told() { g.hubs.Told() }
+// store committed: what waits for more of it need not. It gives how much time the
+// updates have to spare, from 0 (none) to 1.
+func (g *Gateway) Told() (ease float64) { return g.hubs.Told() }
 
 func (g *Gateway) readCell(shard world.ShardID, cell world.Cell, request uint64) {
 	g.router.ReadCell(g.edge, &clusterv1.ReadCell{Request: request, Shard: world.ShardMessage(shard), Cell: uint64(cell)})

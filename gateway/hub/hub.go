@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ type Hub struct {
 	inbox   inbox
 	wake    chan struct{}
 	slack   slack
+	ease    atomic.Uint32 // float32 bits: see Hubs.Told
 	stop    chan struct{}
 	stopped chan struct{}
 
@@ -232,6 +234,7 @@ func (h *Hub) private(p privateMessage) {
 // tick runs each tickEvery.
 func (h *Hub) tick(ticks int, now time.Time) {
 	h.pace.tick(now)
+	h.tellEase()
 	h.welcomeLate(now)
 	h.retryReads(now)
 	for w := range h.crowds {
@@ -261,6 +264,16 @@ func (h *Hub) tick(ticks int, now time.Time) {
 	if ticks%20 == 0 {
 		h.sweep(now)
 	}
+}
+
+// tellEase tells the others how much time there is to spare; below 0: so little
+// leaves that nobody knows.
+func (h *Hub) tellEase() {
+	ease := float32(-1)
+	if h.pace.told {
+		ease = float32(h.pace.ease)
+	}
+	h.ease.Store(math.Float32bits(ease))
 }
 
 // sweep ends the connections that take nothing for too long.

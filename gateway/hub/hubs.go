@@ -8,6 +8,7 @@
 package hub
 
 import (
+	"math"
 	"runtime"
 	"time"
 
@@ -171,13 +172,22 @@ func (s *Hubs) byRequest(request uint64) *Hub {
 }
 
 // Told says that the messages of a moment have all come, as a store's round brings
-// them: a hub that waits for more of them turns now.
-func (s *Hubs) Told() {
+// them: a hub that waits for more of them turns now. It gives how much time there
+// is to spare, from 0 to 1: 0 where any longer wait would make updates old.
+func (s *Hubs) Told() (ease float64) {
+	ease, known := 1, false
 	for _, h := range s.hubs {
 		if h.slack.cutShort() {
 			h.wakeNow()
 		}
+		if of := math.Float32frombits(h.ease.Load()); of >= 0 {
+			ease, known = min(ease, float64(of)), true
+		}
 	}
+	if !known {
+		return 0
+	}
+	return ease
 }
 
 // IsRequest says whether a hub numbered the request.

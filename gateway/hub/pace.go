@@ -15,6 +15,9 @@ type pace struct {
 	busy    float64       // share of the time spent on flushes, smoothed
 	late    float64       // nanoseconds by which flushes came after they were due, smoothed
 	caution time.Duration // more to be kept, because too many updates left old
+	ease    float64       // how much later than usual what comes may come, 0 to 1
+	part    float64       // of updates that leave old, smoothed
+	told    bool          // enough updates left in the last tick to say something
 
 	// Since the last tick.
 	last    time.Time
@@ -64,7 +67,7 @@ const enoughUpdates = 20
 // quarters of it old when they leave, and dares less and less of that later:
 // additive increase, multiplicative decrease (Chiu and Jain, 1989).
 func (p *pace) learn() {
-	if p.updates < enoughUpdates {
+	if p.told = p.updates >= enoughUpdates; !p.told {
 		return
 	}
 	if p.old*100 > p.updates {
@@ -72,8 +75,26 @@ func (p *pace) learn() {
 	} else {
 		p.caution -= p.caution / 16
 	}
+	p.part += (float64(p.old)/float64(p.updates) - p.part) / 8
+	switch {
+	case p.part < easyPart:
+		p.ease = min(1, p.ease+easeStep)
+	case p.part > hardPart:
+		p.ease *= easeKept
+	}
 	p.updates, p.old = 0, 0
 }
+
+const (
+	// Parts of updates that leave old: below the first there is time to spare,
+	// above the second there is none.
+	easyPart = 0.015
+	hardPart = 0.025
+	// easeStep is what a tick adds: from nothing to all in two seconds.
+	easeStep = 1. / 40
+	// easeKept is what a tick without time to spare leaves.
+	easeKept = 0.85
+)
 
 // tick renews the estimates; some times a second.
 func (p *pace) tick(now time.Time) {
@@ -89,7 +110,9 @@ func (p *pace) tick(now time.Time) {
 	// Part of the deadline is for the way to the gateway, the write, and the
 	// way to the client; where flushes come late, so much more.
 	p.reserve = min(reserved(p.deadline)+time.Duration(2*p.late)+p.caution, p.deadline*3/4)
-	p.wait = p.waitAt(p.busy)
+	if p.wait = p.waitAt(p.busy); p.wait < leisure {
+		p.ease = 0
+	}
 }
 
 func (p *pace) waitAt(busy float64) time.Duration {

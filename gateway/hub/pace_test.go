@@ -157,3 +157,51 @@ func TestTheWheelBeginsInTimeForABurst(t *testing.T) {
 		t.Errorf("rests %v although one is due in 1 ms", rest)
 	}
 }
+
+// Commits may come later while next to nothing leaves old, and no more at once
+// when much does. A moment's standstill takes a little of that back only.
+func TestTheEaseFollowsWhatLeavesOld(t *testing.T) {
+	p, now := after(4*time.Millisecond, 0.5, 0)
+	run := func(ticks, old int) {
+		for range ticks {
+			for i := range 100 {
+				if i < old {
+					p.left(12 * time.Millisecond)
+				} else {
+					p.left(5 * time.Millisecond)
+				}
+			}
+			p.worked(100, 25*time.Millisecond, 0)
+			now = now.Add(50 * time.Millisecond)
+			p.tick(now)
+		}
+	}
+	run(45, 0)
+	if p.ease != 1 {
+		t.Errorf("two seconds without an old update: ease %.2f", p.ease)
+	}
+	run(1, 15)
+	run(10, 0)
+	if p.ease < 0.95 {
+		t.Errorf("one tick with 15 %% old in half a second: ease %.2f", p.ease)
+	}
+	run(12, 6)
+	if p.ease > 0.5 {
+		t.Errorf("more than half a second with 6 %% old: ease %.2f", p.ease)
+	}
+	run(10, 50)
+	if p.ease > 0.15 {
+		t.Errorf("half a second later with 50 %% old: ease %.2f", p.ease)
+	}
+	run(90, 1)
+	if p.ease != 1 {
+		t.Errorf("more than four seconds with 1 %% old: ease %.2f", p.ease)
+	}
+	for range 40 { // idle
+		now = now.Add(50 * time.Millisecond)
+		p.tick(now)
+	}
+	if p.ease != 0 {
+		t.Errorf("without anything to do: ease %.2f", p.ease)
+	}
+}

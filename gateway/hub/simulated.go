@@ -35,6 +35,10 @@ func (p *SimulatedPace) Due(now, arrived time.Duration) time.Duration {
 // Left notes how old an update was when it was handed to a socket.
 func (p *SimulatedPace) Left(age time.Duration) { p.pace.left(age) }
 
+// Ease is how much time updates have to spare, 0 to 1, by which rounds of a store
+// may be further apart; not known while too few leave.
+func (p *SimulatedPace) Ease() (ease float64, known bool) { return p.pace.ease, p.pace.told }
+
 // PutOff is by how much a hub is woken later than its first message comes, for the
 // company of the next ones.
 func (p *SimulatedPace) PutOff() time.Duration {

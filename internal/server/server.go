@@ -205,7 +205,7 @@ func (s *Server) startGateway(inside context.Context, parts *regions.Parts) erro
 	if err != nil {
 		return err
 	}
-	if rounds, ok := s.stores.log.(interface{ AfterRound(func()) }); ok && s.redisBus == nil {
+	if rounds, ok := s.stores.log.(interface{ AfterRound(func() float64) }); ok && s.redisBus == nil {
 		rounds.AfterRound(s.gateway.Told)
 	}
 	parts.Edge, parts.Connections = s.gateway.Edge(), s.gateway.Connections

@@ -113,7 +113,9 @@ func Run(ctx context.Context, o Options) (*plan.Costs, error) {
 	c.Storage.Sync = itself.sync
 	c.Owner.RouteUS = routeUS
 	if o.Target.Store == "redis" {
-		c.Storage.OwnProcess, c.Storage.IntervalUS = true, microseconds(interval(o.Target.Set))
+		c.Storage.OwnProcess = true
+		c.Storage.IntervalUS = microseconds(interval(o.Target.Set, "store.redis.interval=", redis.DefaultInterval))
+		c.Storage.MaxIntervalUS = microseconds(interval(o.Target.Set, "store.redis.max_interval=", redis.DefaultMaxInterval))
 	}
 	c.Gateway.ConnectionBytes = connectionBytes(all)
 	for i := range all {
@@ -135,11 +137,11 @@ const (
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// interval is the setting store.redis.interval among those given.
-func interval(set []string) time.Duration {
-	d := redis.DefaultInterval
+// interval is a setting of the server: what key ("store.redis.interval=") is given,
+// or else d.
+func interval(set []string, key string, d time.Duration) time.Duration {
 	for _, one := range set {
-		if text, found := strings.CutPrefix(one, "store.redis.interval="); found {
+		if text, found := strings.CutPrefix(one, key); found {
 			if given, err := time.ParseDuration(text); err == nil {
 				d = max(given, 0)
 			}

@@ -99,13 +99,14 @@ type OwnerCosts struct {
 
 // StoreCosts are those of the store: with redis, of its process.
 type StoreCosts struct {
-	RoundUS    float64 `json:"round_us"`    // taking what waits, whatever it is: waking, the sync, answering
-	IntervalUS float64 `json:"interval_us"` // at least, from one round trip of an owner's appends to its next: store.redis.interval
-	AppendUS   float64 `json:"append_us"`   // a batch
-	ActionUS   float64 `json:"action_us"`   // each action within it
-	Sync       Spread  `json:"sync"`        // waiting for the disk; the store does nothing else meanwhile
-	ReplicaUS  float64 `json:"replica_us"`  // waiting for the replica's word
-	OwnProcess bool    `json:"own_process"` // it has a processor of its own in a region
+	RoundUS       float64 `json:"round_us"`        // taking what waits, whatever it is: waking, the sync, answering
+	IntervalUS    float64 `json:"interval_us"`     // at least, from one round trip of an owner's appends to its next: store.redis.interval
+	MaxIntervalUS float64 `json:"max_interval_us"` // the same, where gateways in the owner's process have time to spare: store.redis.max_interval
+	AppendUS      float64 `json:"append_us"`       // a batch
+	ActionUS      float64 `json:"action_us"`       // each action within it
+	Sync          Spread  `json:"sync"`            // waiting for the disk; the store does nothing else meanwhile
+	ReplicaUS     float64 `json:"replica_us"`      // waiting for the replica's word
+	OwnProcess    bool    `json:"own_process"`     // it has a processor of its own in a region
 }
 
 // GeneratorCosts are those of the load tester, where it shares the machine.
@@ -254,7 +255,7 @@ func (c *Costs) validate() error {
 	for _, v := range []float64{
 		c.Gateway.ActionUS, c.Gateway.EncodeUS, c.Gateway.CallUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS,
 		c.Owner.ActionUS, c.Owner.CommitUS, c.Owner.RouteUS,
-		c.Storage.RoundUS, c.Storage.IntervalUS, c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.ReplicaUS,
+		c.Storage.RoundUS, c.Storage.IntervalUS, c.Storage.MaxIntervalUS, c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.ReplicaUS,
 		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.FrameUS, c.Generator.DeliveryUS, c.Generator.WakeUS, c.WakeUS, c.SliceUS,
 	} {
 		if !(v >= 0 && v < 1e6) {

@@ -168,7 +168,9 @@ type hub struct {
 	pace    *pacing.SimulatedPace
 	rhythm  pacing.SimulatedRhythm
 	inbox   []message
-	asked   bool          // a turn will come
+	asked   bool   // a turn will come
+	putOff  uint64 // number of the wake-up that was put off; 0: none was
+	wakeUps uint64
 	ahead   time.Duration // how far ahead of time it writes in this turn
 
 	cells    map[cellKey]*cell
@@ -195,10 +197,25 @@ func (h *hub) leave(msg message) {
 	}
 	h.asked = true
 	if wait := h.pace.PutOff(); wait > 0 {
-		h.gateway.process.timer(wait, func() { h.task.post(0, h.turn) })
+		h.wakeUps++
+		number := h.wakeUps
+		h.putOff = number
+		h.gateway.process.timer(wait, func() {
+			if h.putOff == number {
+				h.told()
+			}
+		})
 		return
 	}
 	h.task.post(0, h.turn)
+}
+
+// told ends a wait for more of a moment's messages.
+func (h *hub) told() {
+	if h.putOff != 0 {
+		h.putOff = 0
+		h.task.post(0, h.turn)
+	}
 }
 
 // turn takes what is in the inbox and writes what is due, or nearly so.

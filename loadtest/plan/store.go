@@ -14,6 +14,7 @@ type lane struct {
 	flight  bool
 	armed   bool
 	last    time.Duration // when the last round trip began
+	ease    float64       // how far the next may be put off, 0 to 1
 }
 
 // appended is a batch of so many actions; then is called, by the thread that reads
@@ -39,7 +40,32 @@ func (l *lane) submit(actions int, then func(*task)) {
 
 // interval is how long after a round trip began the next may: the rule of
 // world/redis.
-func (l *lane) interval() time.Duration { return us(l.owner.model.costs.Storage.IntervalUS) }
+func (l *lane) interval() time.Duration {
+	c := &l.owner.model.costs.Storage
+	return us(c.IntervalUS + l.ease*max(0, c.MaxIntervalUS-c.IntervalUS))
+}
+
+// told has the hubs of the process turn, since all that a round trip committed was
+// told, and gives how much time their updates have to spare: the rule of
+// gateway/hub.
+func (l *lane) told() (ease float64) {
+	ease, known := 1, false
+	for _, g := range l.owner.model.gateways {
+		if g.process != l.owner.process {
+			continue
+		}
+		for _, h := range g.hubs {
+			h.told()
+			if of, ok := h.pace.Ease(); ok {
+				ease, known = min(ease, of), true
+			}
+		}
+	}
+	if !known {
+		return 0
+	}
+	return ease
+}
 
 // advance begins a round trip if one may begin.
 func (l *lane) advance() {
@@ -67,7 +93,7 @@ func (l *lane) advance() {
 		}
 		// Those who are told now can still join the next.
 		l.reader.post(0, func() {
-			l.flight = false
+			l.flight, l.ease = false, l.told()
 			l.advance()
 		})
 	})

@@ -29,8 +29,7 @@ type lane struct {
 	flight     []*world.Append // sent; their Done may be running
 	spare      []*world.Append
 	sent       time.Time // when the last round trip began
-	due        time.Time // when it could have begun
-	pace       pace
+	ease       float64   // how far the next round may be put off, 0 to 1
 	writing    bool
 	timer      *time.Timer
 	armed      bool
@@ -46,9 +45,7 @@ const (
 	keptOut = 1 << 20
 )
 
-func newLane(l *Log, address string) *lane {
-	return &lane{log: l, address: address, pace: pace{least: l.config.Interval, most: l.config.MaxInterval}}
-}
+func newLane(l *Log, address string) *lane { return &lane{log: l, address: address} }
 
 func (n *lane) submit(a *world.Append) {
 	n.mu.Lock()
@@ -70,10 +67,10 @@ func (n *lane) advance() {
 		return
 	}
 	now := time.Now()
-	if rest := n.sent.Add(n.pace.interval()).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
-		n.armed, n.due = true, now.Add(rest)
+	if rest := n.sent.Add(n.log.config.interval(n.ease)).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
+		n.armed = true
 		if n.timer == nil {
-			n.timer = time.AfterFunc(rest, n.begin)
+			n.timer = time.AfterFunc(rest, n.due)
 		} else {
 			n.timer.Reset(rest)
 		}
@@ -81,9 +78,6 @@ func (n *lane) advance() {
 		return
 	}
 	n.sent, n.writing = now, true
-	if n.due.IsZero() {
-		n.due = now
-	}
 	n.flight, n.waiting, n.spare = n.waiting, n.spare[:0], nil
 	conn, flight := n.conn, n.flight
 	_ = conn.SetReadDeadline(now.Add(n.log.config.Timeout))
@@ -91,7 +85,7 @@ func (n *lane) advance() {
 	n.send(conn, flight)
 }
 
-func (n *lane) begin() {
+func (n *lane) due() {
 	n.mu.Lock()
 	n.armed = false
 	n.advance()
@@ -232,7 +226,6 @@ var errUnasked = errors.New("redis: a reply to nothing")
 // end tells the outcomes of a round trip. What is submitted meanwhile waits for
 // the next: those who are told now can still join it.
 func (n *lane) end(flight []*world.Append, results []error) {
-	answered := time.Now()
 	for i, a := range flight {
 		var refused redisError
 		if errors.As(results[i], &refused) {
@@ -243,12 +236,12 @@ func (n *lane) end(flight []*world.Append, results []error) {
 		flight[i] = nil
 	}
 	clear(results)
+	ease := 0.0
 	if told := n.log.told.Load(); told != nil {
-		(*told)()
+		ease = (*told)()
 	}
 	n.mu.Lock()
-	n.pace.answered(answered.Sub(n.due))
-	n.due = time.Time{}
+	n.ease = ease
 	n.spare, n.flight = flight[:0], nil
 	n.advance()
 }
@@ -264,7 +257,7 @@ func (n *lane) broken(conn net.Conn, why error) {
 		n.log.ended(a, n.log.fail(why))
 	}
 	n.mu.Lock()
-	n.flight, n.due = nil, time.Time{}
+	n.flight = nil
 	n.advance()
 }
 

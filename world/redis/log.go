@@ -34,8 +34,9 @@ type Config struct {
 	// once. What comes together shares the round trip, and at disk the sync.
 	// Default 2 ms. Negative means none.
 	Interval time.Duration
-	// MaxInterval is how far apart they may be while Redis answers so soon that a
-	// commit is in time nevertheless. Default 4 ms; below Interval means Interval.
+	// MaxInterval is how far apart they are while those who wait for commits have
+	// time to spare (see AfterRound): fewer round trips, less work for Redis. Default
+	// 5 ms; below Interval means Interval.
 	MaxInterval time.Duration
 	// Prefix stands before all keys. Default "starling".
 	Prefix string
@@ -43,11 +44,12 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// DefaultInterval is the default of Config.Interval.
-const DefaultInterval = 2 * time.Millisecond
-
-// DefaultMaxInterval is the default of Config.MaxInterval.
-const DefaultMaxInterval = 4 * time.Millisecond
+const (
+	// DefaultInterval is the default of Config.Interval.
+	DefaultInterval = 2 * time.Millisecond
+	// DefaultMaxInterval is the default of Config.MaxInterval.
+	DefaultMaxInterval = 5 * time.Millisecond
+)
 
 func (c *Config) setDefaults() {
 	if c.Durability == "" {
@@ -62,7 +64,7 @@ func (c *Config) setDefaults() {
 	if c.Interval == 0 {
 		c.Interval = DefaultInterval
 	}
-	if c.MaxInterval == 0 && c.Interval >= 0 {
+	if c.MaxInterval == 0 {
 		c.MaxInterval = DefaultMaxInterval
 	}
 	if c.Prefix == "" {
@@ -73,12 +75,21 @@ func (c *Config) setDefaults() {
 	}
 }
 
+// interval is the least time between two round trips, where there is so much time
+// to spare: 0 (none) to 1.
+func (c *Config) interval(ease float64) time.Duration {
+	if c.Interval < 0 || c.MaxInterval <= c.Interval {
+		return c.Interval
+	}
+	return c.Interval + time.Duration(min(1, ease)*float64(c.MaxInterval-c.Interval))
+}
+
 // Log is a world.Log in Redis.
 type Log struct {
 	config Config
 	nodes  *redisnodes.Nodes
 	lanes  sync.Map // address of a node to *lane
-	told   atomic.Pointer[func()]
+	told   atomic.Pointer[func() float64]
 
 	mu      sync.RWMutex
 	closed  bool
@@ -120,8 +131,10 @@ func (l *Log) prepare(ctx context.Context) error {
 }
 
 // AfterRound has f called each time the outcomes of all appends of a round trip
-// were told. It runs where world.Append.Done does, and must not block either.
-func (l *Log) AfterRound(f func()) { l.told.Store(&f) }
+// were told. It gives how much time those who wait for commits have to spare, from
+// 0 (the next round trip after Interval) to 1 (after MaxInterval). It runs
+// where world.Append.Done does, and must not block either.
+func (l *Log) AfterRound(f func() (ease float64)) { l.told.Store(&f) }
 
 // Durability is what "committed" means here.
 func (l *Log) Durability() world.Durability { return l.config.Durability }

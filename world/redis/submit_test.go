@@ -10,6 +10,7 @@ import (
 	"github.com/starling-vr/starling/internal/redistest"
 	"github.com/starling-vr/starling/world"
 	"github.com/starling-vr/starling/world/logtest"
+	"github.com/starling-vr/starling/world/redis"
 )
 
 // A submitted append ends whatever becomes of the node, and says truly what is
@@ -79,12 +80,13 @@ func TestRoundsSayThatAllIsTold(t *testing.T) {
 	log := open(t, config(world.DurabilityMemory, memoryServer.Get(t).Address()))
 	var told, ended atomic.Int64
 	rounds := make(chan int64, 10*shards)
-	log.AfterRound(func() {
+	log.AfterRound(func() float64 {
 		if n := ended.Load(); n > told.Swap(n) {
 			rounds <- n
 		} else {
 			t.Errorf("a round without outcomes, after %d", n)
 		}
+		return 0
 	})
 	appends := make([]world.Append, shards)
 	for i := range appends {
@@ -129,5 +131,26 @@ func TestSubmittedAppendsLogIn(t *testing.T) {
 	log := logtest.Submitting(open(t, c))
 	if _, err := log.Append(redistest.Context(t), shard, claim(t, log, 7, 0), []byte("let in")); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Rounds are the further apart, the more time there is to spare, and never
+// where no interval is wanted.
+func TestTheIntervalOfRounds(t *testing.T) {
+	for _, c := range []struct {
+		interval, longest time.Duration
+		ease              float64
+		want              time.Duration
+	}{
+		{0, 0, 0, redis.DefaultInterval},
+		{0, 0, 1, redis.DefaultMaxInterval},
+		{2 * time.Millisecond, 4 * time.Millisecond, 0.5, 3 * time.Millisecond},
+		{2 * time.Millisecond, 4 * time.Millisecond, 7, 4 * time.Millisecond},
+		{8 * time.Millisecond, 0, 1, 8 * time.Millisecond},
+		{-1, 0, 1, -1},
+	} {
+		if got := redis.IntervalAt(redis.Config{Interval: c.interval, MaxInterval: c.longest}, c.ease); got != c.want {
+			t.Errorf("%v to %v, ease %.1f: %v, want %v", c.interval, c.longest, c.ease, got, c.want)
+		}
 	}
 }
