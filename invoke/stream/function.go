@@ -49,8 +49,11 @@ type Spec struct {
 	// Pass is how often what waits for the outlets is passed on. Default 10 ms: each
 	// time some core is taken from a poller for a moment.
 	Pass time.Duration
+	// Patience is how long a function behind an outlet, or Failed, may keep the goroutine
+	// that passes records on before another takes its place. Default 1 s.
+	Patience time.Duration
 	// Failed is told of what failed (*PanicError, *RecordError), not of all of it if
-	// much fails at once. Called by one goroutine. Nil: only counted.
+	// much fails at once. Called by one goroutine, unless it hangs. Nil: only counted.
 	Failed func(error)
 	// Clock is what deadlines are counted with. Default: ProcessorClock.
 	Clock *Clock
@@ -134,8 +137,8 @@ func (f *Function) checkSpec() error {
 			return fmt.Errorf("stream: records of %d and %d bytes", s.Sources[0].records().size, a.size)
 		}
 	}
-	if s.Batch < 0 || s.Batch > MostAtOnce || s.Nice < -20 || s.Nice > 19 || s.Pass < 0 || s.Samples.Slots < 0 || s.Selected.Slots < 0 {
-		return errors.New("stream: Batch, Nice, Pass or Slots is out of its range")
+	if s.Batch < 0 || s.Batch > MostAtOnce || s.Nice < -20 || s.Nice > 19 || s.Pass < 0 || s.Patience < 0 || s.Samples.Slots < 0 || s.Selected.Slots < 0 {
+		return errors.New("stream: Batch, Nice, Pass, Patience or Slots is out of its range")
 	}
 	if !(s.SampleRate >= 0 && s.SampleRate <= 1e6) || (s.SampleRate > 0) != (s.Samples.To != nil) {
 		return fmt.Errorf("stream: SampleRate %g: want 0 to 1e6, and Samples if it is not 0", s.SampleRate)
@@ -145,6 +148,9 @@ func (f *Function) checkSpec() error {
 	}
 	if s.Pass == 0 {
 		s.Pass = defaultPass
+	}
+	if s.Patience == 0 {
+		s.Patience = defaultPatience
 	}
 	return nil
 }
@@ -210,7 +216,7 @@ func (f *Function) start() {
 	for _, p := range f.pollers {
 		p.started.Store(at)
 	}
-	go f.pass()
+	(&drainer{function: f}).start()
 }
 
 // main is the poller's goroutine. Its thread ends with it: it is not to be used
@@ -272,42 +278,9 @@ func (f *Function) Swap(program *Program) error {
 	return nil
 }
 
-// pass hands on what waits in the side rings, and tells of failures, until the
-// function is closed.
-func (f *Function) pass() {
-	defer close(f.drained)
-	ticker := time.NewTicker(f.spec.Pass)
-	defer ticker.Stop()
-	for open := true; open; {
-		select {
-		case <-ticker.C:
-		case err := <-f.errors:
-			f.tell(err)
-			continue
-		case <-f.closing:
-			open = false
-		}
-		for _, p := range f.pollers {
-			for _, s := range []*side{p.samples, p.selected} {
-				if s != nil {
-					s.pass(f.clock)
-				}
-			}
-		}
-	}
-	for len(f.errors) > 0 {
-		f.tell(<-f.errors)
-	}
-}
-
-func (f *Function) tell(err error) {
-	if f.spec.Failed != nil {
-		f.spec.Failed(err)
-	}
-}
-
 // Close stops the pollers after their batches, passes on what waits for the
-// outlets, and ends the contract. Its sources may be used again afterwards.
+// outlets, and ends the contract. What hangs behind the outlets it does not wait for
+// beyond Patience, a few times that if much does. Its sources may be used again afterwards.
 func (f *Function) Close() {
 	f.closed.Do(func() {
 		for _, p := range f.pollers {

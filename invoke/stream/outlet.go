@@ -124,23 +124,29 @@ func (s *side) offer(ref Ref, decision Decision, due, sequence, version uint64) 
 	return true
 }
 
-// pass submits what is in the ring. The drainer's.
-func (s *side) pass(clock *Clock) {
+// pass submits what is in the ring; false if the drainer's goroutine, whose it is, was
+// replaced meanwhile.
+func (s *side) pass(d *drainer) bool {
 	for range s.samples {
 		one := &s.samples[s.drain]
 		if one.state.Load() != full {
-			return
+			return true
 		}
 		if s.drain++; s.drain == uint64(len(s.samples)) {
 			s.drain = 0
 		}
 		one.state.Store(out)
-		one.Due = clock.Instant(one.due)
+		one.Due = s.function.clock.Instant(one.due)
 		inv := &one.invocation
 		inv.Key, inv.Sender, inv.Arrived, inv.Deadline, inv.Payload = nil, 0, one.Due, 0, one
+		call := d.leave()
 		if s.outlet.To.SubmitLending(inv) != nil {
 			s.refused.Add(1)
 			one.state.Store(free)
 		}
+		if !d.back(call) {
+			return false
+		}
 	}
+	return true
 }

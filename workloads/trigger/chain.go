@@ -19,7 +19,8 @@ type Stage struct {
 	RunTime time.Duration
 	Memory  int64
 	// Run does the stage's part. It may return ErrRejected: the event is of no
-	// interest after all.
+	// interest after all. A run that takes longer than Settings.Bound is given up, and
+	// while some of a stage's runs hang it is given no more.
 	Run func(*Event) error
 }
 
@@ -52,21 +53,32 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 // stage is a deployed Stage.
 type stage struct {
 	Stage
-	function                                      *invoke.Function
-	completed, rejected, failed, refused, tooLate atomic.Uint64
+	guarded
+	completed, rejected, failed, hung, refused, tooLate atomic.Uint64
 }
 
 // StageStats is what a stage did.
 type StageStats struct {
 	Name string
 	// Completed events went on, Rejected ones ended here, Failed ones ended in a
-	// StageError. Refused ones had no place in the queue, TooLate ones could not
-	// meet the chain's deadline any more.
-	Completed, Rejected, Failed, Refused, TooLate uint64
+	// StageError, Hung ones of these because they took longer than Settings.Bound.
+	// Refused ones had no place in the queue or waited too long, or the stage hangs.
+	// TooLate ones could not meet the chain's deadline any more.
+	Completed, Rejected, Failed, Hung, Refused, TooLate uint64
+	// Hanging is how many of those Hung have not returned yet.
+	Hanging int
 }
 
 func (s *stage) stats() StageStats {
-	return StageStats{s.Name, s.completed.Load(), s.rejected.Load(), s.failed.Load(), s.refused.Load(), s.tooLate.Load()}
+	return StageStats{
+		Name: s.Name, Completed: s.completed.Load(), Rejected: s.rejected.Load(), Failed: s.failed.Load(), Hung: s.hung.Load(),
+		Refused: s.refused.Load(), TooLate: s.tooLate.Load(), Hanging: int(s.hanging.Load()),
+	}
+}
+
+func (s *stage) gaveUp() {
+	s.hung.Add(1)
+	s.failed.Add(1)
 }
 
 // DefaultChain measures the energy, keeps what has at least least GeV, finds the
@@ -96,10 +108,11 @@ func (t *Trigger) defaultChain() []Stage {
 // deployChain deploys the stages; the first takes what the stream selects.
 func (t *Trigger) deployChain(s *invoke.Scheduler, stages []Stage) error {
 	for i, one := range stages {
-		st := &stage{Stage: one}
+		st := &stage{Stage: one, guarded: guarded{name: one.Name}}
+		st.guarded.gaveUp = st.gaveUp
 		t.chain = append(t.chain, st)
 		spec := invoke.Spec{
-			Name: one.Name,
+			Name: one.Name, Alone: true,
 			Contract: invoke.Contract{
 				Rate: t.settings.ChainRate, Deadline: t.settings.ChainDeadline, RunTime: one.RunTime, Memory: one.Memory,
 				Hard: t.settings.ChainHard, MissTarget: t.settings.ChainMissTarget,
@@ -135,17 +148,27 @@ func (t *Trigger) enter(s *stream.Sample) {
 // runStage runs the event's stage and submits it to the next.
 func (t *Trigger) runStage(e *Event) {
 	st := t.chain[e.stage]
+	run := t.watch.begin(&st.guarded, e.Poller, e.Sequence)
+	if run == nil {
+		st.refused.Add(1)
+		t.keep(e)
+		return
+	}
 	err := call(func() error { return st.Run(e) })
+	if !t.watch.end(run) {
+		t.keep(e) // it has been told of
+		return
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrRejected):
 		st.rejected.Add(1)
-		t.events.Put(e)
+		t.keep(e)
 		return
 	default:
 		st.failed.Add(1)
 		t.tell(&StageError{st.Name, e.Poller, e.Sequence, err})
-		t.events.Put(e)
+		t.keep(e)
 		return
 	}
 	st.completed.Add(1)
@@ -153,7 +176,7 @@ func (t *Trigger) runStage(e *Event) {
 		if t.now() > e.deadline {
 			t.chainLate.Add(1)
 		}
-		t.events.Put(e)
+		t.keep(e)
 		return
 	}
 	inv := &e.invocation
@@ -161,6 +184,17 @@ func (t *Trigger) runStage(e *Event) {
 	if err := t.chain[e.stage].function.Submit(inv); err != nil {
 		t.refused(e, err)
 	}
+}
+
+// mostKept is how many bytes beside its record an event may hold that is kept to be used again: what a
+// stage makes of one must not stay.
+const mostKept = 1 << 20
+
+func (t *Trigger) keep(e *Event) {
+	if cap(e.Encoded)+cap(e.Record)+4*cap(e.Logits) > mostKept+8*t.settings.Network.Shape.Size {
+		return
+	}
+	t.events.Put(e)
 }
 
 // refused counts an event that a stage did not take.
@@ -172,7 +206,7 @@ func (t *Trigger) refused(e *Event, err error) {
 	} else {
 		st.refused.Add(1)
 	}
-	t.events.Put(e)
+	t.keep(e)
 }
 
 // call runs f and makes an error of its panic.

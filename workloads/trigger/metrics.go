@@ -64,11 +64,14 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	count(c.samples, i.SamplesLost, "lost")
 	count(c.samples, i.SamplesRefused, "refused")
 	count(c.samples, u.Failed, "failed")
+	count(c.samples, u.Hung, "hung")
+	count(c.samples, u.Suspended, "suspended")
 	count(c.swaps, i.Swaps)
 	for _, st := range s.Chain {
 		count(c.chain, st.Completed, st.Name, "completed")
 		count(c.chain, st.Rejected, st.Name, "rejected")
 		count(c.chain, st.Failed, st.Name, "failed")
+		count(c.chain, st.Hung, st.Name, "hung")
 		count(c.chain, st.Refused, st.Name, "refused")
 		count(c.chain, st.TooLate, st.Name, "too_late")
 	}

@@ -62,6 +62,11 @@ type Settings struct {
 	// Update says how the model is kept up to date.
 	Update Update
 
+	// Bound is how long a stage of the chain, or updateModel, may run for one event. One
+	// that takes longer hangs: the event is given up with ErrHung, another worker goes
+	// on. Default: ChainDeadline, at least 1 s.
+	Bound time.Duration
+
 	// Failed is told of failures; not of all if many come at once. It must be quick.
 	// Nil: only counted.
 	Failed func(error)
@@ -113,8 +118,8 @@ func (s *Settings) check() error {
 		return wrong("neither Chain nor Energy")
 	case len(s.Chain) == 0 && s.Archive == nil:
 		return wrong("neither Chain nor Archive")
-	case s.ChainDeadline < 0 || s.LeastEnergy < 0:
-		return wrong("ChainDeadline or LeastEnergy is negative")
+	case s.ChainDeadline < 0 || s.LeastEnergy < 0 || s.Bound < 0:
+		return wrong("ChainDeadline, LeastEnergy or Bound is negative")
 	case u.Window < 0 || u.Samples < 0 || u.Slice < 0 || u.Tolerance < 0:
 		return wrong("a field of Update is negative")
 	case !(u.Significance >= 0 && u.Significance < 1) || !(u.Select >= 0 && u.Select < 1):
@@ -135,6 +140,7 @@ func (s *Settings) check() error {
 
 func (s *Settings) setDefaults() {
 	setDefault(&s.ChainDeadline, 100*time.Millisecond)
+	setDefault(&s.Bound, max(s.ChainDeadline, time.Second))
 	setDefault(&s.Update.Window, 2048)
 	setDefault(&s.Update.Significance, 1e-6)
 	setDefault(&s.Update.Samples, 4096)

@@ -51,6 +51,8 @@ func (u *updater) snapshot() UpdateStats {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s := u.stats
+	s.Hung, s.Suspended, s.Hanging = u.hung.Load(), u.suspended.Load(), int(u.guarded.hanging.Load())
+	s.Failed += s.Hung
 	s.Gathering, s.Training = u.gathering, u.job != nil
 	return s
 }

@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +26,7 @@ type Trigger struct {
 	inference *stream.Function
 	chain     []*stage
 	updater   *updater
+	watch     *watch
 	deployed  []*invoke.Function
 	events    sync.Pool
 	chainLate atomic.Uint64
@@ -50,6 +52,7 @@ func Deploy(s *invoke.Scheduler, settings Settings) (*Trigger, error) {
 	}
 	settings.setDefaults()
 	t := &Trigger{settings: settings, now: s.Now, versions: make(map[uint64]*network.Network)}
+	t.watch = newWatch(s, settings.Bound, t.tell)
 	program, err := t.compileFirst()
 	if err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func (t *Trigger) deploy(s *invoke.Scheduler, program *stream.Program) error {
 	spec := stream.Spec{
 		Name: InferenceName, Program: program, Sources: t.settings.Sources,
 		Contract: invoke.Contract{Rate: t.settings.Rate, Deadline: t.settings.Limit, MissTarget: t.settings.MissTarget},
-		Batch:    t.settings.Batch, Pace: t.settings.Pace, Cores: t.settings.Cores, Nice: t.settings.Nice, Pass: t.settings.Pass,
+		Batch:    t.settings.Batch, Pace: t.settings.Pace, Cores: t.settings.Cores, Nice: t.settings.Nice, Pass: t.settings.Pass, Patience: t.settings.Bound,
 		Selected: stream.Outlet{To: t.chain[0].function, Slots: t.settings.SelectedSlots},
 		Failed:   t.tell,
 	}
@@ -188,13 +191,15 @@ func (t *Trigger) Instructions() (kernels.Set, []error) { return t.set, t.trials
 func (t *Trigger) tell(err error) {
 	t.failures.Add(1)
 	if t.settings.Failed != nil {
-		t.settings.Failed(err)
+		_ = call(func() error { t.settings.Failed(err); return nil })
 	}
 }
 
 // Close stops the pollers and undeploys the functions. What is in the chain is
-// refused; drain it first by waiting until Stats says that nothing is under way.
-func (t *Trigger) Close() {
+// refused; drain it first by waiting until Stats says that nothing is under way. What
+// runs is waited for, at most Settings.Bound; the error is a *LeftError if something
+// hangs.
+func (t *Trigger) Close() error {
 	if t.updater != nil {
 		t.updater.stop()
 	}
@@ -202,6 +207,24 @@ func (t *Trigger) Close() {
 		t.inference.Close()
 	}
 	t.undeploy()
+	t.watch.stop()
+	return t.left()
+}
+
+// left says what hangs.
+func (t *Trigger) left() error {
+	hanging := make(map[string]int)
+	for _, st := range t.chain {
+		hanging[st.Name] = int(st.hanging.Load())
+	}
+	if t.updater != nil {
+		hanging[UpdateName] = int(t.updater.guarded.hanging.Load())
+	}
+	maps.DeleteFunc(hanging, func(_ string, runs int) bool { return runs == 0 })
+	if len(hanging) == 0 {
+		return nil
+	}
+	return &LeftError{hanging}
 }
 
 func (t *Trigger) undeploy() {

@@ -14,11 +14,13 @@ import (
 // updater is updateModel: it counts samples into windows, compares each with the
 // reference, and after a drift gathers samples and has the model retrained.
 type updater struct {
-	trigger  *Trigger
-	settings *Update
-	function *invoke.Function // updateModel
-	retrain  *invoke.Function
-	ready    chan struct{} // closed once the stream runs
+	trigger         *Trigger
+	settings        *Update
+	function        *invoke.Function // updateModel
+	retrain         *invoke.Function
+	ready           chan struct{} // closed once the stream runs
+	guarded         guarded
+	hung, suspended atomic.Uint64
 
 	mu        sync.Mutex // guards what follows
 	edges     [bins - 1]int32
@@ -34,8 +36,11 @@ type updater struct {
 
 // UpdateStats is what updateModel and retrain did.
 type UpdateStats struct {
-	// Samples came, Labelled of them with their class; Failed ones panicked.
-	Samples, Labelled, Failed uint64
+	// Samples came, Labelled of them with their class. Failed ones panicked, had a
+	// wrong class, or are Hung: Truth took longer than Settings.Bound for them. Hanging
+	// ones of these have not returned yet; Suspended ones were left out meanwhile.
+	Samples, Labelled, Failed, Hung, Suspended uint64
+	Hanging                                    int
 	// Windows were tested, Drifts of them had drifted. LastDrift is the latest test.
 	Windows, Drifts uint64
 	LastDrift       Drift
@@ -56,11 +61,12 @@ func (t *Trigger) deployUpdate(s *invoke.Scheduler) error {
 	u := &updater{trigger: t, settings: &t.settings.Update, ready: make(chan struct{})}
 	u.refer()
 	var err error
-	u.function, err = s.Deploy(stream.Receive(invoke.Spec{Name: UpdateName}, u.receive))
+	u.function, err = s.Deploy(stream.Receive(invoke.Spec{Name: UpdateName, Alone: true}, u.receive))
 	if err != nil {
 		return err
 	}
 	t.deployed = append(t.deployed, u.function)
+	u.guarded = guarded{name: UpdateName, function: u.function, gaveUp: func() { u.hung.Add(1) }}
 	u.retrain, err = s.Deploy(invoke.Spec{
 		Name:    RetrainName,
 		Run:     func(inv *invoke.Invocation) { inv.Payload.(*retraining).run() },
@@ -109,8 +115,13 @@ func (u *updater) endFirst() {
 // receive is updateModel's run. Whatever it does with the sample is done when it
 // returns.
 func (u *updater) receive(s *stream.Sample) {
+	run := u.trigger.watch.begin(&u.guarded, s.Poller, s.Sequence)
+	if run == nil {
+		u.suspended.Add(1)
+		return
+	}
 	err := call(func() error { return u.take(s) })
-	if err == nil {
+	if !u.trigger.watch.end(run) || err == nil {
 		return
 	}
 	u.mu.Lock()
