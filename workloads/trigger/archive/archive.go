@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,10 @@ type Options struct {
 	// Sync says when frames are forced to the disk, Interval how often. Default 1 s.
 	Sync     Sync
 	Interval time.Duration
+	// Patience is how long Close waits for a disk that does not answer. Default 5 s.
+	Patience time.Duration
+
+	create func(name string) (file, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -48,7 +53,33 @@ func (o Options) withDefaults() Options {
 	if o.Interval <= 0 {
 		o.Interval = time.Second
 	}
+	if o.Patience <= 0 {
+		o.Patience = 5 * time.Second
+	}
+	if o.create == nil {
+		o.create = func(name string) (file, error) {
+			return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		}
+	}
 	return o
+}
+
+// file is an *os.File.
+type file interface {
+	Write([]byte) (int, error)
+	WriteAt([]byte, int64) (int, error)
+	Truncate(int64) error
+	Sync() error
+	Close() error
+	Name() string
+}
+
+// BlockedError says that the disk had not answered when Close gave up waiting: what was
+// appended since the last sync may be lost if the machine ends.
+type BlockedError struct{ Waited time.Duration }
+
+func (e *BlockedError) Error() string {
+	return fmt.Sprintf("archive: closed, but the disk has not answered for %v", e.Waited)
 }
 
 // FullError says that the archive holds as much as it may.
@@ -87,13 +118,27 @@ type Archive struct {
 	stop    chan struct{}
 	syncing sync.WaitGroup
 
-	mu       sync.Mutex // guards what follows
+	closed  atomic.Bool
+	closing sync.Once
+	ended   chan struct{} // closed once failure says what became of closing
+	failure error
+
+	mu       sync.Mutex // guards what follows; held while the disk is written to
 	segments []segment  // oldest first, the last is open
-	file     *os.File
+	file     file
 	unsynced bool
-	closed   bool
 	buffer   []byte
-	stats    Stats
+	counts   struct {
+		sync.Mutex // never held for long
+		Stats
+	}
+}
+
+// count changes the stats.
+func (a *Archive) count(change func(*Stats)) {
+	a.counts.Lock()
+	change(&a.counts.Stats)
+	a.counts.Unlock()
 }
 
 type segment struct {
@@ -103,7 +148,7 @@ type segment struct {
 
 // Open makes the folder if needed and begins a new segment behind those in it.
 func Open(folder string, options Options) (*Archive, error) {
-	a := &Archive{folder: folder, options: options.withDefaults(), stop: make(chan struct{})}
+	a := &Archive{folder: folder, options: options.withDefaults(), stop: make(chan struct{}), ended: make(chan struct{})}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
@@ -121,7 +166,7 @@ func Open(folder string, options Options) (*Archive, error) {
 			return nil, fmt.Errorf("archive: %w", err)
 		}
 		a.segments = append(a.segments, segment{number, info.Size()})
-		a.stats.Bytes += info.Size()
+		a.counts.Bytes += info.Size()
 	}
 	slices.SortFunc(a.segments, func(x, y segment) int { return cmp.Compare(x.number, y.number) })
 	if err := a.begin(); err != nil {
@@ -140,7 +185,7 @@ func (a *Archive) begin() error {
 	if n := len(a.segments); n > 0 {
 		number = a.segments[n-1].number + 1
 	}
-	file, err := os.OpenFile(filepath.Join(a.folder, segmentName(number)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := a.options.create(filepath.Join(a.folder, segmentName(number)))
 	if err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
@@ -155,19 +200,20 @@ func (a *Archive) begin() error {
 	}
 	a.file, a.unsynced = file, true
 	a.segments = append(a.segments, segment{number, int64(headerSize)})
-	a.stats.Bytes += int64(headerSize)
+	a.count(func(s *Stats) { s.Bytes += int64(headerSize) })
 	return nil
 }
 
 // Append writes a frame. The errors are *FullError, *TooLargeError, ErrClosed, or what
-// the file system says; then nothing was added.
+// the file system says; then nothing was added, but for a frame that could not be
+// forced to the disk. A disk that does not answer keeps it, and those behind it, waiting.
 func (a *Archive) Append(payload []byte) error {
 	if len(payload) == 0 || len(payload) > MostFrame {
 		return &TooLargeError{len(payload)}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.closed.Load() {
 		return ErrClosed
 	}
 	if err := a.makeRoom(int64(frameSize + len(payload))); err != nil {
@@ -180,9 +226,11 @@ func (a *Archive) Append(payload []byte) error {
 		return fmt.Errorf("archive: %w", err)
 	}
 	open.bytes += int64(len(a.buffer))
-	a.stats.Bytes += int64(len(a.buffer))
-	a.stats.Frames++
-	a.stats.FrameBytes += uint64(len(a.buffer))
+	a.count(func(s *Stats) {
+		s.Bytes += int64(len(a.buffer))
+		s.Frames++
+		s.FrameBytes += uint64(len(a.buffer))
+	})
 	a.unsynced = true
 	if a.options.Sync == SyncEach {
 		return a.force()
@@ -197,16 +245,18 @@ func (a *Archive) makeRoom(bytes int64) error {
 	if turn {
 		need += int64(headerSize)
 	}
-	for a.stats.Bytes+need > a.options.TotalBytes {
+	for bytes := a.Stats().Bytes; bytes+need > a.options.TotalBytes; bytes = a.Stats().Bytes {
 		if !a.options.DropOldest || len(a.segments) < 2 {
-			return &FullError{a.stats.Bytes, a.options.TotalBytes}
+			return &FullError{bytes, a.options.TotalBytes}
 		}
 		if err := os.Remove(filepath.Join(a.folder, segmentName(a.segments[0].number))); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("archive: %w", err)
 		}
-		a.stats.Bytes -= a.segments[0].bytes
+		a.count(func(s *Stats) {
+			s.Bytes -= a.segments[0].bytes
+			s.Dropped++
+		})
 		a.segments = a.segments[1:]
-		a.stats.Dropped++
 	}
 	if turn {
 		return a.begin()
@@ -220,11 +270,11 @@ func (a *Archive) force() error {
 		return nil
 	}
 	if err := a.file.Sync(); err != nil {
-		a.stats.SyncFailures++
+		a.count(func(s *Stats) { s.SyncFailures++ })
 		return fmt.Errorf("archive: %w", err)
 	}
 	a.unsynced = false
-	a.stats.Syncs++
+	a.count(func(s *Stats) { s.Syncs++ })
 	return nil
 }
 
@@ -249,34 +299,46 @@ func (a *Archive) syncAlways() {
 		a.mu.Lock()
 		switch {
 		case err == nil:
-			a.stats.Syncs++
+			a.count(func(s *Stats) { s.Syncs++ })
 		case !errors.Is(err, os.ErrClosed): // a segment that ended was forced then
-			a.stats.SyncFailures++
+			a.count(func(s *Stats) { s.SyncFailures++ })
 			a.unsynced = true
 		}
 		a.mu.Unlock()
 	}
 }
 
-// Stats tells what was done.
+// Stats tells what was done, also while the disk does not answer.
 func (a *Archive) Stats() Stats {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.stats
+	a.counts.Lock()
+	defer a.counts.Unlock()
+	return a.counts.Stats
 }
 
-// Close forces what was written to the disk and ends the open segment.
+// Close forces what was written to the disk and ends the open segment. The error is a
+// *BlockedError if the disk does not answer within Options.Patience, then it is ended
+// as soon as the disk does, or what the file system says.
 func (a *Archive) Close() error {
-	a.mu.Lock()
-	if a.closed {
-		a.mu.Unlock()
-		return nil
+	a.closing.Do(func() {
+		a.closed.Store(true)
+		close(a.stop)
+		go a.end()
+	})
+	patience := time.NewTimer(a.options.Patience)
+	defer patience.Stop()
+	select {
+	case <-a.ended:
+		return a.failure
+	case <-patience.C:
+		return &BlockedError{a.options.Patience}
 	}
-	a.closed = true
-	close(a.stop)
+}
+
+func (a *Archive) end() {
+	a.mu.Lock()
 	a.unsynced = true
-	err := errors.Join(a.force(), a.file.Close())
+	a.failure = errors.Join(a.force(), a.file.Close())
 	a.mu.Unlock()
 	a.syncing.Wait()
-	return err
+	close(a.ended)
 }
