@@ -80,7 +80,7 @@ type Redis struct {
 	Password    string        `toml:"password" default:"" doc:"Prefer the environment over the file."`
 	Prefix      string        `toml:"prefix" default:"starling" doc:"Stands before all keys and channels: several regions may share a Redis in tests."`
 	Interval    time.Duration `toml:"interval" default:"2ms" doc:"While batches keep coming, the least time from one round trip of appends to the next; what comes together shares it, and at disk the sync. Longer: less work for Redis, later commits: with an answer of Redis it should take less than half of gateway.deadline. Below 0: none."`
-	MaxInterval time.Duration `toml:"max_interval" default:"5ms" doc:"How far apart these round trips are while updates leave the gateways well within gateway.deadline; as more leave old they come as close as interval. Not above interval: always interval, as where owners and gateways are processes apart."`
+	MaxInterval time.Duration `toml:"max_interval" default:"4ms" doc:"How far apart these round trips are while updates leave the gateways well within gateway.deadline; as more leave old they come as close as interval. Not above interval: always interval, as where owners and gateways are processes apart."`
 	Timeout     time.Duration `toml:"timeout" default:"2s" doc:"Of one command. Past it its fate is unknown and the tail is read."`
 }
 

@@ -36,7 +36,7 @@ type Config struct {
 	Interval time.Duration
 	// MaxInterval is how far apart they are while those who wait for commits have
 	// time to spare (see AfterRound): fewer round trips, less work for Redis. Default
-	// 5 ms; below Interval means Interval.
+	// 4 ms; below Interval means Interval.
 	MaxInterval time.Duration
 	// Prefix stands before all keys. Default "starling".
 	Prefix string
@@ -48,7 +48,7 @@ const (
 	// DefaultInterval is the default of Config.Interval.
 	DefaultInterval = 2 * time.Millisecond
 	// DefaultMaxInterval is the default of Config.MaxInterval.
-	DefaultMaxInterval = 5 * time.Millisecond
+	DefaultMaxInterval = 4 * time.Millisecond
 )
 
 func (c *Config) setDefaults() {
