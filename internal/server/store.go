@@ -43,7 +43,7 @@ func openStores(ctx context.Context, s Store, log *slog.Logger) (stores, error) 
 
 func openRedis(ctx context.Context, r Redis, durability world.Durability, log *slog.Logger) (stores, error) {
 	kept, err := redis.Open(ctx, redis.Config{
-		Config: r.nodes(), Durability: durability, Interval: r.Interval, MaxInterval: r.MaxInterval, Timeout: r.Timeout, Prefix: r.Prefix, Logger: log,
+		Config: r.nodes(), Durability: durability, Interval: r.Interval, MaxInterval: max(r.MaxInterval, 1), Timeout: r.Timeout, Prefix: r.Prefix, Logger: log,
 	})
 	if err != nil {
 		return stores{}, err
