@@ -179,7 +179,7 @@ func (r *run) measure(ctx context.Context) error {
 }
 
 // turn runs the network or the empty function for a while.
-func (r *run) turn(ctx context.Context, empty bool, duration time.Duration, began time.Time, length time.Duration) error {
+func (r *run) turn(ctx context.Context, empty bool, duration time.Duration, began time.Time, length time.Duration) (err error) {
 	deploy := r.deploy
 	if empty {
 		deploy = r.deployEmpty
@@ -188,7 +188,7 @@ func (r *run) turn(ctx context.Context, empty bool, duration time.Duration, bega
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer func() { err = errors.Join(err, f.close()) }()
 	start := time.Now()
 	swapAt := start.Add(r.spec.SwapEvery / 2)
 	for left := duration; left > 0; left = duration - time.Since(start) {
@@ -219,11 +219,12 @@ type deployed struct {
 	trigger *trigger.Trigger // nil for the empty one
 }
 
-func (d *deployed) close() {
+func (d *deployed) close() error {
 	d.stream.Close()
-	if d.trigger != nil {
-		d.trigger.Close()
+	if d.trigger == nil {
+		return nil
 	}
+	return d.trigger.Close()
 }
 
 // finished adds what a turn found, and tells of it.
