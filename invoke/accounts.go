@@ -218,12 +218,16 @@ func (c *ClassAccount) addAccount(a *Account) {
 func (f *Function) account(now Instant) Account {
 	t := &f.tally
 	queueTime, runTime := t.queueTime, t.runTime
+	var failures uint64
+	if f.spec.Failures != nil {
+		failures = f.spec.Failures()
+	}
 	return Account{
 		Name: f.spec.Name, Shape: f.Shape(), Class: f.spec.Contract.Class(),
 		Contract: f.spec.Contract, DeployedAt: f.deployedAt,
 		Submitted: t.submitted, Guaranteed: t.guaranteed, Invocations: t.runTime.count,
 		Refusals: t.refusals, Misses: t.misses, GuaranteedMisses: t.guaranteedMisses,
-		Waiting: f.waiting, Running: f.running,
+		Failures: failures, Waiting: f.waiting, Running: f.running,
 		QueueTime: &queueTime, RunTime: &runTime,
 		LearnedRunTime: f.estimate.p99, Long: f.long, Busy: t.runTime.sum,
 		Usage: f.usage(now),

@@ -126,6 +126,10 @@ type Spec struct {
 	// Submit and is refused later. For a keyed function it is called inside the
 	// key's exclusivity and in arrival order with Run. It must be short. Required.
 	Refused func(*Invocation, *Refusal)
+	// Failures tells, for the account, how many runs so far ended in an error. It is
+	// called with the scheduler's lock held: a counter is read and nothing else. Nil:
+	// the account tells of none.
+	Failures func() uint64
 }
 
 // Shape returns the shape that the spec asks for.

@@ -95,6 +95,32 @@ const (
 // its kernels are fast enough, and starts its pollers. The error is an
 // *invoke.NotAdmittedError, a *ProgramError, or says what makes no sense.
 func Deploy(s *invoke.Scheduler, spec Spec) (*Function, error) {
+	f, err := prepare(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.admit(s); err != nil {
+		return nil, err
+	}
+	f.start()
+	return f, nil
+}
+
+// Admit says what Deploy would refuse the function for, and keeps nothing. Kernels are
+// timed for it, no poller is started.
+func Admit(s *invoke.Scheduler, spec Spec) error {
+	f, err := prepare(spec)
+	if err == nil {
+		err = f.admit(s)
+	}
+	if err == nil {
+		f.reservation.Release()
+	}
+	return err
+}
+
+// prepare makes all of a function that needs no scheduler.
+func prepare(spec Spec) (*Function, error) {
 	f := &Function{
 		name: spec.Name, spec: spec, clock: spec.Clock,
 		errors: make(chan error, pendingErrors), closing: make(chan struct{}), drained: make(chan struct{}),
@@ -112,14 +138,7 @@ func Deploy(s *invoke.Scheduler, spec Spec) (*Function, error) {
 	arena := spec.Sources[0].records()
 	f.size = arena.size
 	f.program.Store(compile(kernels, timeKernels(kernels, arena, f.clock), batchCost(f.clock), spec.Program.Version))
-	if err := f.makePollers(); err != nil {
-		return nil, err
-	}
-	if err := f.admit(s); err != nil {
-		return nil, err
-	}
-	f.start()
-	return f, nil
+	return f, f.makePollers()
 }
 
 func (f *Function) checkSpec() error {

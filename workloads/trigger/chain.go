@@ -15,7 +15,8 @@ import (
 type Stage struct {
 	// Name identifies the function in accounts and errors.
 	Name string
-	// RunTime and Memory are of the function's contract; RunTime 0 means learned.
+	// RunTime and Memory are of the function's contract; RunTime 0 means learned, Memory
+	// 0 what an event takes.
 	RunTime time.Duration
 	Memory  int64
 	// Run does the stage's part. It may return ErrRejected: the event is of no
@@ -101,8 +102,15 @@ func (t *Trigger) defaultChain() []Stage {
 			e.Encoded = AppendEvent(e.Encoded, e)
 			return nil
 		}},
-		{Name: "archive_event", Run: func(e *Event) error { return t.settings.Archive.Append(e.Encoded) }},
+		{Name: "archive_event", RunTime: t.settings.ArchiveRunTime, Run: func(e *Event) error { return t.settings.Archive.Append(e.Encoded) }},
 	}
+}
+
+// eventMemory is the bytes that an event takes: its record, what the network says of it,
+// and both encoded.
+func (t *Trigger) eventMemory() int64 {
+	shape := t.settings.Network.Shape
+	return int64(2*(shape.Size+4*shape.Units[len(shape.Units)-1]) + eventHeader)
 }
 
 // deployChain deploys the stages; the first takes what the stream selects.
@@ -111,8 +119,11 @@ func (t *Trigger) deployChain(s *invoke.Scheduler, stages []Stage) error {
 		st := &stage{Stage: one, guarded: guarded{name: one.Name}}
 		st.guarded.gaveUp = st.gaveUp
 		t.chain = append(t.chain, st)
+		if one.Memory == 0 {
+			one.Memory = t.eventMemory()
+		}
 		spec := invoke.Spec{
-			Name: one.Name, Alone: true,
+			Name: one.Name, Alone: true, Failures: st.failed.Load,
 			Contract: invoke.Contract{
 				Rate: t.settings.ChainRate, Deadline: t.settings.ChainDeadline, RunTime: one.RunTime, Memory: one.Memory,
 				Hard: t.settings.ChainHard, MissTarget: t.settings.ChainMissTarget,

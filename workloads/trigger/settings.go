@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/invoke/stream"
 	"github.com/starling-vr/starling/workloads/trigger/archive"
 	"github.com/starling-vr/starling/workloads/trigger/detector"
@@ -28,6 +29,8 @@ type Settings struct {
 	Rate       float64
 	Limit      time.Duration
 	MissTarget float64
+	// Memory is the bytes that a poller's records lie in, for its account (Used and R).
+	Memory int64
 	// Batch, Pace, Cores, Nice and Pass are those of stream.Spec.
 	Batch int
 	Pace  stream.Pace
@@ -44,6 +47,9 @@ type Settings struct {
 	ChainDeadline   time.Duration
 	ChainHard       bool
 	ChainMissTarget float64
+	// ArchiveRunTime is that of archive_event's contract, 0 for learned. From a
+	// millisecond on (invoke.Config.LongRun) a slow disk holds up long runs only.
+	ArchiveRunTime time.Duration
 	// SelectedSlots is how many selected events each poller may have on their way.
 	SelectedSlots int
 	// Energy gives the energy of a record in GeV. Required without Chain; detectors
@@ -74,6 +80,8 @@ type Settings struct {
 
 // Update configures updateModel.
 type Update struct {
+	// Contract is what updateModel is promised. Zero: it is best effort.
+	Contract invoke.Contract
 	// Truth gives the class of a sampled record, as reconstruction finds it later; false
 	// if it is not known. Without it drift is noticed, but nothing retrained.
 	Truth func(s *stream.Sample) (class int, known bool)
@@ -118,8 +126,8 @@ func (s *Settings) check() error {
 		return wrong("neither Chain nor Energy")
 	case len(s.Chain) == 0 && s.Archive == nil:
 		return wrong("neither Chain nor Archive")
-	case s.ChainDeadline < 0 || s.LeastEnergy < 0 || s.Bound < 0:
-		return wrong("ChainDeadline, LeastEnergy or Bound is negative")
+	case s.ChainDeadline < 0 || s.LeastEnergy < 0 || s.Bound < 0 || s.Memory < 0:
+		return wrong("ChainDeadline, LeastEnergy, Bound or Memory is negative")
 	case u.Window < 0 || u.Samples < 0 || u.Slice < 0 || u.Tolerance < 0:
 		return wrong("a field of Update is negative")
 	case !(u.Significance >= 0 && u.Significance < 1) || !(u.Select >= 0 && u.Select < 1):

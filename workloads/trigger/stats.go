@@ -52,7 +52,7 @@ func (u *updater) snapshot() UpdateStats {
 	defer u.mu.Unlock()
 	s := u.stats
 	s.Hung, s.Suspended, s.Hanging = u.hung.Load(), u.suspended.Load(), int(u.guarded.hanging.Load())
-	s.Failed += s.Hung
+	s.Failed = u.failures()
 	s.Gathering, s.Training = u.gathering, u.job != nil
 	return s
 }

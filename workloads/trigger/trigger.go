@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/invoke/stream"
+	"github.com/starling-vr/starling/workloads/trigger/archive"
 	"github.com/starling-vr/starling/workloads/trigger/kernels"
 	"github.com/starling-vr/starling/workloads/trigger/network"
 )
@@ -47,54 +48,76 @@ const keptModels = 4
 // are *SettingsError, those of network.Check and stream.Deploy,
 // *kernels.MissingError, and *invoke.NotAdmittedError; then nothing is left deployed.
 func Deploy(s *invoke.Scheduler, settings Settings) (*Trigger, error) {
-	if err := settings.check(); err != nil {
+	t, spec, err := deployOrdinary(s, settings)
+	if err != nil {
 		return nil, err
+	}
+	if t.inference, err = stream.Deploy(s, spec); err != nil {
+		t.undeploy()
+		return nil, err
+	}
+	if t.updater != nil {
+		t.updater.started(t.inference)
+	}
+	return t, nil
+}
+
+// Admit says what Deploy would refuse the trigger for, and leaves nothing deployed.
+// No record is decided, and Settings.Archive is not needed.
+func Admit(s *invoke.Scheduler, settings Settings) error {
+	if settings.Archive == nil {
+		settings.Archive = new(archive.Archive) // nothing is appended
+	}
+	t, spec, err := deployOrdinary(s, settings)
+	if err != nil {
+		return err
+	}
+	defer t.undeploy()
+	return stream.Admit(s, spec)
+}
+
+// deployOrdinary deploys all functions but TNN_inference, and gives what that is.
+func deployOrdinary(s *invoke.Scheduler, settings Settings) (*Trigger, stream.Spec, error) {
+	if err := settings.check(); err != nil {
+		return nil, stream.Spec{}, err
 	}
 	settings.setDefaults()
 	t := &Trigger{settings: settings, now: s.Now, versions: make(map[uint64]*network.Network)}
 	t.watch = newWatch(s, settings.Bound, t.tell)
 	program, err := t.compileFirst()
 	if err != nil {
-		return nil, err
+		return nil, stream.Spec{}, err
 	}
-	if err := t.deploy(s, program); err != nil {
+	spec, err := t.deploy(s, program)
+	if err != nil {
 		t.undeploy()
-		return nil, err
 	}
-	return t, nil
+	return t, spec, err
 }
 
-func (t *Trigger) deploy(s *invoke.Scheduler, program *stream.Program) error {
+func (t *Trigger) deploy(s *invoke.Scheduler, program *stream.Program) (spec stream.Spec, err error) {
 	stages := t.settings.Chain
 	if len(stages) == 0 {
 		stages = t.defaultChain()
 	}
 	if err := t.deployChain(s, stages); err != nil {
-		return err
+		return spec, err
 	}
-	spec := stream.Spec{
+	spec = stream.Spec{
 		Name: InferenceName, Program: program, Sources: t.settings.Sources,
-		Contract: invoke.Contract{Rate: t.settings.Rate, Deadline: t.settings.Limit, MissTarget: t.settings.MissTarget},
+		Contract: invoke.Contract{Rate: t.settings.Rate, Deadline: t.settings.Limit, MissTarget: t.settings.MissTarget, Memory: t.settings.Memory},
 		Batch:    t.settings.Batch, Pace: t.settings.Pace, Cores: t.settings.Cores, Nice: t.settings.Nice, Pass: t.settings.Pass, Patience: t.settings.Bound,
 		Selected: stream.Outlet{To: t.chain[0].function, Slots: t.settings.SelectedSlots},
 		Failed:   t.tell,
 	}
 	if t.settings.SampleRate > 0 {
 		if err := t.deployUpdate(s); err != nil {
-			return err
+			return spec, err
 		}
 		spec.Samples = stream.Outlet{To: t.updater.function, Slots: t.settings.SampleSlots}
 		spec.SampleRate = t.settings.SampleRate
 	}
-	inference, err := stream.Deploy(s, spec)
-	if err != nil {
-		return err
-	}
-	t.inference = inference
-	if t.updater != nil {
-		t.updater.started(inference)
-	}
-	return nil
+	return spec, nil
 }
 
 // compileFirst chooses the set of instructions and compiles the first model.

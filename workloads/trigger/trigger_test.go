@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -24,13 +25,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bench is a trigger with a ring that the test fills.
 type bench struct {
-	t       *testing.T
-	trigger *Trigger
-	ring    *stream.Ring
-	folder  string
-	archive *archive.Archive
-	mu      sync.Mutex
-	errors  []error
+	t         *testing.T
+	trigger   *Trigger
+	scheduler *invoke.Scheduler
+	ring      *stream.Ring
+	folder    string
+	archive   *archive.Archive
+	mu        sync.Mutex
+	errors    []error
 }
 
 // newBench deploys the jet trigger as the settings say.
@@ -66,6 +68,7 @@ func newBench(t *testing.T, change func(*Settings)) *bench {
 		change(&settings)
 	}
 	s := invoke.New(invoke.Config{Workers: 2, Cores: 16})
+	b.scheduler = s
 	if b.trigger, err = Deploy(s, settings); err != nil {
 		t.Fatal(err)
 	}
@@ -320,5 +323,63 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 	}
 	if left := s.Accounts().Functions; len(left) != 0 {
 		t.Errorf("left deployed: %v", left)
+	}
+}
+
+// What a contract cannot hold, Admit says as Deploy does; it leaves nothing deployed.
+func TestAdmitKeepsNothing(t *testing.T) {
+	n, _, err := preset.Network("jet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arena, err := stream.NewArena(64, n.Shape.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer arena.Close()
+	if most := runtime.GOMAXPROCS(0); most < 4 {
+		runtime.GOMAXPROCS(4)
+		t.Cleanup(func() { runtime.GOMAXPROCS(most) })
+	}
+	s := invoke.New(invoke.Config{Workers: 2})
+	defer s.Close(context.Background())
+	settings := Settings{
+		Network: n, Sources: []stream.Source{&stream.Schedule{Arena: arena, Rate: 1000}}, Rate: 1000, Limit: time.Millisecond,
+		Pace: stream.Yielding, Energy: detector.NewJets(detector.Conditions{}).Energy, SampleRate: 10,
+		Update: Update{Contract: invoke.Contract{Rate: 10, Deadline: time.Second}},
+	}
+	for range 2 {
+		if err := Admit(s, settings); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings.Rate = 1e12
+	var refused *invoke.NotAdmittedError
+	if err := Admit(s, settings); !errors.As(err, &refused) || refused.Function != InferenceName || refused.Shortages[0].Resource != "cores" {
+		t.Errorf("got %v", err)
+	}
+	settings.Rate, settings.ChainRate = 1000, 1e9
+	if err := Admit(s, settings); !errors.As(err, &refused) || refused.Function != "measure_energy" {
+		t.Errorf("got %v", err)
+	}
+	if left := s.Accounts().Functions; len(left) != 0 {
+		t.Errorf("%d functions are left", len(left))
+	}
+}
+
+// A stage's failures are in the account of its function, which says what it holds, too.
+func TestFailuresAreInTheAccounts(t *testing.T) {
+	records, _ := jets(9, 512, detector.Conditions{}, 1)
+	b := newBench(t, func(s *Settings) {
+		s.Chain = []Stage{{Name: "spoil", Run: func(*Event) error { return errors.New("spoiled") }}}
+	})
+	for _, record := range records {
+		b.push(record)
+	}
+	s := b.settle(uint64(len(records)))
+	for _, a := range b.scheduler.Accounts().Functions {
+		if a.Name == "spoil" && (a.Failures != s.Chain[0].Failed || a.Failures == 0 || a.Contract.Memory == 0 || a.Used == 0) {
+			t.Errorf("%+v for %+v", a, s.Chain[0])
+		}
 	}
 }

@@ -14,13 +14,13 @@ import (
 // updater is updateModel: it counts samples into windows, compares each with the
 // reference, and after a drift gathers samples and has the model retrained.
 type updater struct {
-	trigger         *Trigger
-	settings        *Update
-	function        *invoke.Function // updateModel
-	retrain         *invoke.Function
-	ready           chan struct{} // closed once the stream runs
-	guarded         guarded
-	hung, suspended atomic.Uint64
+	trigger                 *Trigger
+	settings                *Update
+	function                *invoke.Function // updateModel
+	retrain                 *invoke.Function
+	ready                   chan struct{} // closed once the stream runs
+	guarded                 guarded
+	failed, hung, suspended atomic.Uint64
 
 	mu        sync.Mutex // guards what follows
 	edges     [bins - 1]int32
@@ -61,7 +61,7 @@ func (t *Trigger) deployUpdate(s *invoke.Scheduler) error {
 	u := &updater{trigger: t, settings: &t.settings.Update, ready: make(chan struct{})}
 	u.refer()
 	var err error
-	u.function, err = s.Deploy(stream.Receive(invoke.Spec{Name: UpdateName, Alone: true}, u.receive))
+	u.function, err = s.Deploy(stream.Receive(invoke.Spec{Name: UpdateName, Alone: true, Contract: t.updateContract(), Failures: u.failures}, u.receive))
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,18 @@ func (t *Trigger) deployUpdate(s *invoke.Scheduler) error {
 	t.updater = u
 	return nil
 }
+
+// updateContract is what updateModel is promised; a sample takes its record and what
+// the network makes of it.
+func (t *Trigger) updateContract() invoke.Contract {
+	c := t.settings.Update.Contract
+	if c.Memory == 0 {
+		c.Memory = t.eventMemory()
+	}
+	return c
+}
+
+func (u *updater) failures() uint64 { return u.failed.Load() + u.hung.Load() }
 
 func (u *updater) started(*stream.Function) { close(u.ready) }
 
@@ -124,9 +136,7 @@ func (u *updater) receive(s *stream.Sample) {
 	if !u.trigger.watch.end(run) || err == nil {
 		return
 	}
-	u.mu.Lock()
-	u.stats.Failed++
-	u.mu.Unlock()
+	u.failed.Add(1)
 	u.trigger.tell(&StageError{UpdateName, s.Poller, s.Sequence, err})
 }
 
