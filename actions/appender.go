@@ -24,6 +24,9 @@ type waitingAppender struct {
 // Submit implements world.Appender.
 func (w waitingAppender) Submit(a *world.Append) {
 	go func() {
+		if a.Sealed(true) != world.Sealed {
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), w.timeout)
 		defer cancel()
 		_, err := w.Append(ctx, a.Shard, a.Expect, a.Batch)

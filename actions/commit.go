@@ -108,7 +108,8 @@ func (s *served) speak(batch shard.Sealed) (more bool) {
 	}
 	s.machine.Told()
 	s.tellImmediate()
-	return s.sealLocked(s.host.options.Clock())
+	s.submitted = false
+	return s.submitLocked(s.host.options.Clock())
 }
 
 // sayDigest publishes a digest, not ahead of what it tells of.

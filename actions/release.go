@@ -39,7 +39,7 @@ func (s *served) letGo() bool {
 	began := s.host.options.Clock()
 	s.leaveSoon.Store(true)
 	s.mu.Lock()
-	if s.machine.InFlight() {
+	if s.submitted || s.machine.InFlight() {
 		s.mu.Unlock()
 		return false // its end wakes the goroutine
 	}

@@ -14,9 +14,10 @@ import (
 
 // served is a shard that this process serves, is loading, or is letting go.
 //
-// Actions run on the scheduler's workers, one at a time. Who leaves its key hands
-// what ran to the log (seal); who ends the append there tells what the batch says
-// and hands over the next (appended). Its goroutine (serve) loads it, deals with
+// Actions run on the scheduler's workers, one at a time. Who leaves its key tells
+// the log that there is something to append (seal); when the log gets to it, it asks
+// for all that ran until then (sealNow); who ends the append there tells what the
+// batch says and goes on with the next (appended). Its goroutine (serve) loads it, deals with
 // appends that failed, and lets it go. mu guards the machine between them; it is
 // never held over a call of the log. speaking orders what is published; it is
 // taken before mu.
@@ -41,7 +42,9 @@ type served struct {
 	speaking  sync.Mutex
 	flight    shard.Sealed // the batch that is being appended
 	began     time.Time    // when that was begun
-	appending world.Append // its append; of who has the flight
+	appending world.Append // its append; of who has the flight, the log's while submitted
+	submitted bool         // the log is to ask for a batch; under mu
+	sealed    atomic.Bool  // it has one
 	unsettled chan error   // at most one: why the flight could not be told at once
 	leaveSoon atomic.Bool  // the goroutine is to be woken when the flight ends
 
@@ -68,7 +71,7 @@ func newServed(h *Host, id world.ShardID) *served {
 		unsettled: make(chan error, 1), wake: make(chan struct{}, 1), gone: make(chan struct{}),
 		retry: make(chan struct{}, 1), active: h.options.Clock(),
 	}
-	s.appending.Shard, s.appending.Done = id, s.appended
+	s.appending.Shard, s.appending.Seal, s.appending.Done = id, s.sealNow, s.appended
 	s.key = h.keys.Open(s)
 	return s
 }
@@ -154,20 +157,49 @@ func (s *served) run(w *work) {
 	w.done()
 }
 
-// seal is called when a worker leaves the key: what ran becomes a batch, unless
-// one is in flight.
+// seal is called when a worker leaves the key: the log is told that there is
+// something to append, unless it knows.
 func (s *served) seal() {
 	now := s.host.options.Clock()
 	s.mu.Lock()
-	sealed := s.sealLocked(now)
+	due := s.submitLocked(now)
 	s.mu.Unlock()
-	if sealed {
+	if due {
 		s.host.appender.Submit(&s.appending)
 	}
 }
 
-// sealLocked says whether there is a batch to be submitted now. The caller holds
-// mu.
+// submitLocked says whether the append is to be submitted now. The caller holds mu.
+func (s *served) submitLocked(now time.Time) bool {
+	if s.submitted || s.machine == nil || !s.machine.SealDue(now) {
+		return false
+	}
+	s.submitted = true
+	s.sealed.Store(false)
+	return true
+}
+
+// sealNow is world.Append.Seal. Where a function runs right now, that is waited for
+// only if nobody else waits with it.
+func (s *served) sealNow(_ *world.Append, wait bool) world.Sealing {
+	if s.sealed.Load() {
+		return world.Sealed
+	}
+	if wait {
+		s.mu.Lock()
+	} else if !s.mu.TryLock() {
+		return world.NotYet
+	}
+	defer s.mu.Unlock()
+	if !s.sealLocked(s.host.options.Clock()) { // the process ends
+		s.submitted = false
+		return world.Withdrawn
+	}
+	s.sealed.Store(true)
+	return world.Sealed
+}
+
+// sealLocked makes what ran the flight. The caller holds mu.
 func (s *served) sealLocked(now time.Time) bool {
 	if s.machine == nil {
 		return false

@@ -157,13 +157,19 @@ type Sealed struct {
 // lazyFor is how long a note that needs no haste may wait for company.
 const lazyFor = 50 * time.Millisecond
 
-// Seal closes the open batch. ok is false if there is nothing to append or a
-// batch is in flight or still to be told.
-func (s *Shard) Seal(now time.Time) (sealed Sealed, ok bool) {
+// SealDue says whether Seal would close a batch: there is something to append,
+// and none is in flight or still to be told.
+func (s *Shard) SealDue(now time.Time) bool {
 	b := s.open
-	if s.flight != nil || s.telling || !b.dirty && (b.lazy.IsZero() || now.Sub(b.lazy) < lazyFor) {
+	return !s.InFlight() && (b.dirty || !b.lazy.IsZero() && now.Sub(b.lazy) >= lazyFor)
+}
+
+// Seal closes the open batch if SealDue.
+func (s *Shard) Seal(now time.Time) (sealed Sealed, ok bool) {
+	if !s.SealDue(now) {
 		return Sealed{}, false
 	}
+	b := s.open
 	data := s.encode(b)
 	s.flight, s.open, s.spare = b, s.spare, nil
 	s.open.reset(b.sequence + 1)

@@ -74,7 +74,8 @@ type Log struct {
 	close    func() error
 
 	submitting sync.Mutex // guards submitted and shutting
-	submitted  []*request
+	submitted  []*world.Append
+	taken      []*world.Append // scratch of the writer
 	shutting   bool
 	wake       chan struct{} // something was submitted, after nothing was
 

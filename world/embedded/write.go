@@ -108,21 +108,44 @@ func (l *Log) appending(shard world.ShardID, expect world.Tail, data []byte) *re
 
 // Submit implements world.Appender. Done runs on the writer's goroutine.
 func (l *Log) Submit(a *world.Append) {
-	r := l.appending(a.Shard, a.Expect, a.Batch)
-	r.submitted = a
 	l.submitting.Lock()
 	if l.shutting {
 		l.submitting.Unlock()
-		l.free(r)
-		a.End(unavailable(errClosed))
+		if a.Sealed(true) == world.Sealed {
+			a.End(unavailable(errClosed))
+		}
 		return
 	}
-	l.submitted = append(l.submitted, r)
+	l.submitted = append(l.submitted, a)
 	first := len(l.submitted) == 1
 	l.submitting.Unlock()
 	if first {
 		l.wake <- struct{}{} // has room: the writer takes all that was submitted with it
 	}
+}
+
+// takeSubmitted takes what was submitted since the wake-up that was received, with
+// all that its owners have to append by now.
+func (l *Log) takeSubmitted(waiting []*request) []*request {
+	l.submitting.Lock()
+	l.submitted, l.taken = l.taken[:0], l.submitted
+	l.submitting.Unlock()
+	for i, a := range l.taken {
+		l.taken[i] = nil
+		switch a.Sealed(false) {
+		case world.Sealed:
+			r := l.appending(a.Shard, a.Expect, a.Batch)
+			r.submitted = a
+			waiting = append(waiting, r)
+		case world.NotYet:
+			go func() { // the writer does not wait for one of many
+				if a.Sealed(true) == world.Sealed {
+					l.Submit(a)
+				}
+			}()
+		}
+	}
+	return waiting
 }
 
 func applyAppend(r *request, b *batch) error {
@@ -235,18 +258,24 @@ func (l *Log) write() {
 	var last time.Time
 	for {
 		waiting = waiting[:0]
+		woken := false
 		select {
 		case r := <-l.requests:
 			waiting = append(waiting, r)
 		case <-l.wake:
-			waiting = l.takeSubmitted(waiting)
+			woken = true
 		case <-l.closing:
 			l.refuseSubmitted()
 			return
 		}
 		l.pace(last)
 		last = time.Now()
-		waiting = l.gather(waiting)
+		if woken {
+			waiting = l.takeSubmitted(waiting)
+		}
+		if waiting = l.gather(waiting); len(waiting) == 0 {
+			continue
+		}
 		l.commit(b, waiting)
 		clear(b.heads)
 		l.answer(waiting)
@@ -254,27 +283,21 @@ func (l *Log) write() {
 	}
 }
 
-// takeSubmitted takes what was submitted since the wake-up that was received.
-func (l *Log) takeSubmitted(waiting []*request) []*request {
-	l.submitting.Lock()
-	defer l.submitting.Unlock()
-	waiting = append(waiting, l.submitted...)
-	clear(l.submitted)
-	l.submitted = l.submitted[:0]
-	return waiting
-}
-
 // refuseSubmitted ends what was submitted and is not written any more.
 func (l *Log) refuseSubmitted() {
 	l.submitting.Lock()
 	l.shutting = true
+	refused := l.submitted
+	l.submitted = nil
 	l.submitting.Unlock()
 	select {
 	case <-l.wake:
 	default:
 	}
-	for _, r := range l.takeSubmitted(nil) {
-		r.submitted.End(unavailable(errClosed))
+	for _, a := range refused {
+		if a.Sealed(true) == world.Sealed {
+			a.End(unavailable(errClosed))
+		}
 	}
 }
 
@@ -302,17 +325,17 @@ func (l *Log) gather(waiting []*request) []*request {
 		size += len(r.value)
 	}
 	for size < largestBatch {
+		before := len(waiting)
 		select {
 		case r := <-l.requests:
 			waiting = append(waiting, r)
-			size += len(r.value)
 		case <-l.wake:
-			for _, r := range l.takeSubmitted(nil) {
-				waiting = append(waiting, r)
-				size += len(r.value)
-			}
+			waiting = l.takeSubmitted(waiting)
 		default:
 			return waiting
+		}
+		for _, r := range waiting[before:] {
+			size += len(r.value)
 		}
 	}
 	return waiting

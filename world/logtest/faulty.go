@@ -185,6 +185,9 @@ func (f *Faulty) Append(ctx context.Context, shard world.ShardID, expect world.T
 // Submit implements world.Appender, by Append: the same faults befall it.
 func (f *Faulty) Submit(a *world.Append) {
 	go func() {
+		if a.Sealed(true) != world.Sealed {
+			return
+		}
 		_, err := f.Append(context.Background(), a.Shard, a.Expect, a.Batch)
 		a.End(err)
 	}()

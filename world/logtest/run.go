@@ -54,6 +54,7 @@ func runSubmitted(t *testing.T, open func(t *testing.T) Store) {
 		})
 	}
 	t.Run("one after the other from within Done", func(t *testing.T) { submitted(t, open(t)) })
+	t.Run("asked for late", func(t *testing.T) { sealed(t, open(t)) })
 }
 
 func runAll(t *testing.T, open func(t *testing.T) Store) {

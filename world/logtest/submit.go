@@ -83,3 +83,60 @@ func submitted(t *testing.T, s Store) {
 		wantEntries(t, s.Log, o.shard, 1, want...)
 	}
 }
+
+// sealed has appends ask for their batches: as late as the log can, again by
+// somebody who can wait where they were not ready, and never told of where there is
+// nothing to append after all.
+func sealed(t *testing.T, s Store) {
+	log := s.Log.(world.Appender)
+	const shards = 30
+	var under sync.WaitGroup
+	appends := make([]*asked, shards)
+	for i := range appends {
+		o := claim(t, s.Log, world.ShardID{Place: world.PlaceID(i + 1)}, "owner")
+		a := &asked{t: t, tail: o.tail, kind: i % 3, withdraw: under.Done}
+		a.Append = world.Append{Shard: o.shard, Seal: a.seal, Done: func(*world.Append) { a.dones++; under.Done() }}
+		appends[i] = a
+		under.Add(1)
+		log.Submit(&a.Append)
+	}
+	under.Wait()
+	for _, a := range appends {
+		switch {
+		case a.Err != nil:
+			t.Fatal(a.Err)
+		case a.kind == withdrawn && a.dones != 0:
+			t.Error("told of an append that was withdrawn")
+		case a.kind != withdrawn:
+			wantEntries(t, s.Log, a.Shard, 1, "when it was asked for")
+		}
+	}
+}
+
+// asked is an append that is asked for its batch.
+type asked struct {
+	world.Append
+	t        *testing.T
+	tail     world.Tail
+	kind     int
+	dones    int
+	withdraw func()
+}
+
+const (
+	atOnce = iota
+	onlyWaiting
+	withdrawn
+)
+
+func (a *asked) seal(_ *world.Append, wait bool) world.Sealing {
+	switch {
+	case a.kind == withdrawn:
+		a.withdraw()
+		return world.Withdrawn
+	case a.kind == onlyWaiting && !wait && a.Append.Batch == nil:
+		return world.NotYet
+	}
+	a.Expect, a.Batch = a.tail, []byte("when it was asked for")
+	return world.Sealed
+}

@@ -85,6 +85,9 @@ func (l *Log) Append(ctx context.Context, shard world.ShardID, expect world.Tail
 
 // Submit implements world.Appender: it is done when it returns.
 func (l *Log) Submit(a *world.Append) {
+	if a.Sealed(true) != world.Sealed {
+		return
+	}
 	_, err := l.Append(context.Background(), a.Shard, a.Expect, a.Batch)
 	a.End(err)
 }

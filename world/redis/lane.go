@@ -26,6 +26,7 @@ type lane struct {
 	connecting bool
 	closed     bool
 	waiting    []*world.Append
+	late       bool            // one of them was not ready for the round trip before
 	flight     []*world.Append // sent; their Done may be running
 	spare      []*world.Append
 	sent       time.Time // when the last round trip began
@@ -67,7 +68,11 @@ func (n *lane) advance() {
 		return
 	}
 	now := time.Now()
-	if rest := n.sent.Add(n.log.config.interval(n.ease)).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
+	ease := n.ease
+	if n.late {
+		ease = 0
+	}
+	if rest := n.sent.Add(n.log.config.interval(ease)).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
 		n.armed = true
 		if n.timer == nil {
 			n.timer = time.AfterFunc(rest, n.due)
@@ -77,12 +82,12 @@ func (n *lane) advance() {
 		n.mu.Unlock()
 		return
 	}
-	n.sent, n.writing = now, true
-	n.flight, n.waiting, n.spare = n.waiting, n.spare[:0], nil
-	conn, flight := n.conn, n.flight
+	n.sent, n.writing, n.late = now, true, false
+	round, conn := n.waiting, n.conn
+	n.waiting, n.spare = n.spare[:0], nil
 	_ = conn.SetReadDeadline(now.Add(n.log.config.Timeout))
 	n.mu.Unlock()
-	n.send(conn, flight)
+	n.send(conn, round)
 }
 
 func (n *lane) due() {
@@ -91,23 +96,64 @@ func (n *lane) due() {
 	n.advance()
 }
 
-func (n *lane) send(conn net.Conn, flight []*world.Append) {
-	out := n.out[:0]
-	for _, a := range flight {
-		out = n.log.appendCall(out, a)
+// send asks for the batches of a round trip and sends them.
+func (n *lane) send(conn net.Conn, round []*world.Append) {
+	out, ready := n.out[:0], round[:0]
+	for _, a := range round {
+		switch a.Sealed(false) {
+		case world.Sealed:
+			out, ready = n.log.appendCall(out, a), append(ready, a)
+		case world.NotYet:
+			go n.awaitSeal(a)
+		case world.Withdrawn:
+			n.log.running.Done()
+		}
 	}
-	if n.replicated() {
+	clear(round[len(ready):])
+	if len(ready) > 0 && n.replicated() {
 		out = appendWait(out, n.log.config.ReplicaTimeout.Milliseconds())
 	}
-	n.out = out
+	if n.out = out; cap(out) > keptOut {
+		n.out = nil
+	}
+	n.mu.Lock()
+	switch {
+	case len(ready) == 0:
+		n.spare, n.writing = ready, false
+		n.advance()
+		return
+	case n.conn != conn: // it broke meanwhile
+		n.mu.Unlock()
+		for _, a := range ready {
+			n.log.ended(a, n.log.fail(errBroken))
+		}
+		n.mu.Lock()
+		n.writing = false
+		n.advance()
+		return
+	}
+	n.flight = ready
+	n.mu.Unlock()
 	if len(out) <= inline {
 		n.write(conn, out)
 		return
 	}
-	if cap(out) > keptOut {
-		n.out = nil
-	}
 	go n.write(conn, out)
+}
+
+var errBroken = errors.New("redis: the connection broke before anything was sent")
+
+// awaitSeal brings back an append whose batch was not ready: the next round trip
+// is not put off.
+func (n *lane) awaitSeal(a *world.Append) {
+	if a.Sealed(true) != world.Sealed {
+		n.log.running.Done()
+		return
+	}
+	n.mu.Lock()
+	n.late = true
+	n.waiting = append(n.waiting, a)
+	n.advance()
 }
 
 func (n *lane) replicated() bool {
@@ -141,7 +187,11 @@ func (n *lane) connect() {
 		n.waiting = nil
 		n.mu.Unlock()
 		for _, a := range failed {
-			n.log.ended(a, n.log.fail(err))
+			if a.Sealed(true) == world.Sealed {
+				n.log.ended(a, n.log.fail(err))
+			} else {
+				n.log.running.Done()
+			}
 		}
 		return
 	}
@@ -180,7 +230,7 @@ func (n *lane) await(conn net.Conn, r *bufio.Reader) error {
 			return err
 		}
 		n.mu.Lock()
-		idle := len(n.flight) == 0
+		idle := len(n.flight) == 0 && !n.writing
 		recent := time.Since(n.sent) < n.log.config.Timeout
 		if idle {
 			_ = conn.SetReadDeadline(time.Time{})

@@ -17,7 +17,9 @@ import (
 // one connection: what comes while a round trip is under way goes with the next.
 func (l *Log) Submit(a *world.Append) {
 	if err := l.enter(); err != nil {
-		a.End(describe(err, "append", a.Shard))
+		if a.Sealed(true) == world.Sealed {
+			a.End(describe(err, "append", a.Shard))
+		}
 		return
 	}
 	l.lane(l.ownerOf(a.Shard)).submit(a)
