@@ -31,8 +31,16 @@ type poller struct {
 	epoll  int
 	wake   int // an eventfd: other goroutines wake the loop by it
 	events [maxEvents]syscall.EpollEvent
-	coarse bool // the kernel has no epoll_pwait2
+	coarse bool             // the kernel has no epoll_pwait2
+	brief  time.Duration    // waits that are no longer the Go runtime is not told of
+	time   syscall.Timespec // of the wait; on the heap, where it stays
 }
+
+// briefly is how long a wait may be of which the runtime is not told: each that it
+// is told of makes its monitor (sysmon) take the processor from the waiting thread,
+// which wakes a thread twice for nothing. Until a wait ends the garbage collector
+// cannot begin, so it must be short.
+const briefly = time.Millisecond
 
 // wakeIndex marks events of the eventfd.
 const wakeIndex = -1
@@ -48,6 +56,9 @@ func newPoller() (*poller, error) {
 		return nil, os.NewSyscallError("eventfd2", errno)
 	}
 	p := &poller{epoll: epoll, wake: int(wake)}
+	if runtime.GOMAXPROCS(0) > 1 { // or else nobody else could do anything meanwhile
+		p.brief = briefly
+	}
 	if err := p.control(syscall.EPOLL_CTL_ADD, p.wake, wakeIndex, 0, syscall.EPOLLIN); err != nil {
 		p.close()
 		return nil, err
@@ -109,8 +120,12 @@ func (p *poller) wait(timeout time.Duration) ([]syscall.EpollEvent, error) {
 	case p.coarse:
 		n, _, errno = syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epoll), at, maxEvents, uintptr(timeout/time.Millisecond), 0, 0)
 	default:
-		ts := syscall.NsecToTimespec(int64(timeout))
-		n, _, errno = syscall.Syscall6(sysEpollPwait2, uintptr(p.epoll), at, maxEvents, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		p.time = syscall.NsecToTimespec(int64(timeout))
+		call := syscall.Syscall6
+		if timeout <= p.brief {
+			call = syscall.RawSyscall6
+		}
+		n, _, errno = call(sysEpollPwait2, uintptr(p.epoll), at, maxEvents, uintptr(unsafe.Pointer(&p.time)), 0, 0)
 		if errno == syscall.ENOSYS { // before Linux 5.11: whole milliseconds, the rest is spun
 			p.coarse = true
 			return nil, nil
@@ -127,8 +142,12 @@ func (p *poller) wait(timeout time.Duration) ([]syscall.EpollEvent, error) {
 
 // rest sleeps. Nothing ends it, and so nothing that comes meanwhile has to.
 func (p *poller) rest(d time.Duration) {
-	ts := syscall.NsecToTimespec(int64(d))
-	_, _, _ = syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	p.time = syscall.NsecToTimespec(int64(d))
+	call := syscall.Syscall
+	if d <= p.brief {
+		call = syscall.RawSyscall
+	}
+	_, _, _ = call(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&p.time)), 0, 0)
 }
 
 // Wake ends a wait; from any goroutine.
