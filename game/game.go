@@ -22,15 +22,33 @@ import (
 	"github.com/starling-vr/starling/actions"
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/internal/server"
+	trigger "github.com/starling-vr/starling/workloads/trigger/service"
 )
 
-// Main is the main function of a game's server: `starling serve` with the
-// game's functions. It reads --config FILE, STARLING_… variables and --set
-// section.key=value, serves until SIGTERM or SIGINT, and ends the process.
-// Every owner of a world must run the same functions.
-func Main(registry *actions.Registry) {
+// Game is what a program adds to Starling. The zero value adds nothing.
+type Game struct {
+	// Registry has the functions of actions; nil: the built-in ones. Every owner of a
+	// world must run the same.
+	Registry *actions.Registry
+	// Trigger brings the records for processes with the role trigger, e.g. by a
+	// stream.Ring that a detector's reader fills; nil: a simulated detector does.
+	Trigger *trigger.Feed
+}
+
+// Main is [Game.Main] of a game that has functions only.
+func Main(registry *actions.Registry) { (&Game{Registry: registry}).Main() }
+
+// Serve is [Game.Serve] of a game that has functions only.
+func Serve(ctx context.Context, registry *actions.Registry, arguments []string) error {
+	return (&Game{Registry: registry}).Serve(ctx, arguments)
+}
+
+// Main is the main function of a game's server: `starling serve` with what the game adds.
+// It reads --config FILE, STARLING_… variables and --set section.key=value, serves until
+// SIGTERM or SIGINT, and ends the process.
+func (g *Game) Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := Serve(ctx, registry, os.Args[1:])
+	err := g.Serve(ctx, os.Args[1:])
 	stop()
 	if err != nil && !errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,10 +56,14 @@ func Main(registry *actions.Registry) {
 	}
 }
 
-// Serve runs a process with the registry's functions until ctx ends, then hands
-// its shards over. The arguments are those of Main. Errors say which setting or
-// function cannot work.
-func Serve(ctx context.Context, registry *actions.Registry, arguments []string) error {
+// Serve runs a process with what the game adds until ctx ends, then hands its shards
+// over. The arguments are those of Main. Errors say which setting or function cannot
+// work.
+func (g *Game) Serve(ctx context.Context, arguments []string) error {
+	registry := g.Registry
+	if registry == nil {
+		registry = actions.NewRegistry()
+	}
 	flags := pflag.NewFlagSet("game", pflag.ContinueOnError)
 	file := flags.String("config", "", "a TOML `FILE` with settings (starling config defaults prints one)")
 	set := flags.StringArray("set", nil, "a setting, as `KEY=VALUE` with a key like gateway.deadline; may be repeated")
@@ -56,7 +78,7 @@ func Serve(ctx context.Context, registry *actions.Registry, arguments []string) 
 		return err
 	}
 	if *check {
-		err := settings.CheckWith(registry)
+		err := settings.CheckWith(registry, g.Trigger)
 		if err == nil {
 			fmt.Println("ok")
 		}
@@ -66,7 +88,7 @@ func Serve(ctx context.Context, registry *actions.Registry, arguments []string) 
 	if err != nil {
 		return err
 	}
-	running, err := server.Start(ctx, settings, server.Options{Log: log, Registry: registry})
+	running, err := server.Start(ctx, settings, server.Options{Log: log, Registry: registry, Trigger: g.Trigger})
 	if err != nil {
 		return err
 	}

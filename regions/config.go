@@ -24,7 +24,7 @@ import (
 // Config holds a node's settings.
 type Config struct {
 	ID        string   `toml:"id" default:"" doc:"Name of this process in the region, unlike all others. Empty: the host's name and a random number."`
-	Roles     []string `toml:"roles" default:"[\"gateway\",\"owner\"]" doc:"What this process does: gateway (serves clients), owner (runs shards), annotate (annotates documents)."`
+	Roles     []string `toml:"roles" default:"[\"gateway\",\"owner\"]" doc:"What this process does: gateway (serves clients), owner (runs shards), annotate (annotates documents), trigger (decides about records of a detector)."`
 	Listen    string   `toml:"listen" default:"127.0.0.1:0" doc:"Address of the peer port, host:port. Whoever reaches it can act as any process of the region: keep it private, or set the tls files."`
 	Advertise string   `toml:"advertise" default:"" doc:"host:port at which other processes reach the peer port. Empty: the address listened on."`
 
@@ -73,7 +73,7 @@ func (c Config) Check() error {
 
 func (c Config) roles() ([]directory.Role, error) {
 	if len(c.Roles) == 0 {
-		return nil, errors.New("roles: want gateway, owner, annotate or several of them")
+		return nil, errors.New("roles: want gateway, owner, annotate, trigger or several of them")
 	}
 	roles := make([]directory.Role, len(c.Roles))
 	for i, text := range c.Roles {

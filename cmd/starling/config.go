@@ -33,10 +33,12 @@ func configCommand() *cobra.Command {
 		Short: "Check a file, the environment and flags together; print what is wrong",
 		Long: `Checks what serve would be started with, and prints all that is wrong, not only the
 first. What only a role needs is checked for the roles in region.roles: contracts of
-functions with owner, contracts, functions and topics of workflows with annotate. A file
-of workflows that the settings name is read in any case.`,
+functions with owner, contracts, functions and topics of workflows with annotate, network and
+contracts with trigger; all of them together must fit this machine. A file of workflows that the
+settings name is read in any case.`,
 		Example: `  starling config check starling.toml
-  starling config check starling.toml --roles annotate`,
+  starling config check starling.toml --roles annotate
+  starling config check --roles trigger --set trigger.archive.directory=events --set trigger.rate=20e6`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, arguments []string) error {
 			if len(arguments) == 1 {
@@ -52,7 +54,7 @@ of workflows that the settings name is read in any case.`,
 			if err != nil {
 				return err
 			}
-			if err := settings.CheckWith(actions.NewRegistry()); err != nil {
+			if err := settings.CheckWith(actions.NewRegistry(), nil); err != nil {
 				return err
 			}
 			if err := settings.Annotate.Check(); err != nil {
@@ -63,7 +65,7 @@ of workflows that the settings name is read in any case.`,
 		},
 	}
 	from.flags(check)
-	check.Flags().StringVar(&roles, "roles", "", "gateway, owner, annotate, or several with commas (region.roles)")
+	check.Flags().StringVar(&roles, "roles", "", "gateway, owner, annotate, trigger, or several with commas (region.roles)")
 	cmd.AddCommand(check)
 	return cmd
 }

@@ -16,7 +16,7 @@ func serveCommand() *cobra.Command {
 	var roles, node, listen, peerListen, peerAddress string
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run a gateway, an owner, annotation, or all, against a store",
+		Short: "Run a gateway, an owner, annotation, the trigger, or all, against a store",
 		Long: `Runs one process of a region. Settings come from a file (--config), the environment
 (STARLING_…) and flags, the later winning; ` + "`starling config defaults`" + ` lists them.
 SIGTERM drains: clients are sent elsewhere, shards handed over.`,
@@ -52,7 +52,7 @@ SIGTERM drains: clients are sent elsewhere, shards handed over.`,
 	}
 	from.flags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&roles, "roles", "", "gateway, owner, annotate, or several with commas (region.roles)")
+	flags.StringVar(&roles, "roles", "", "gateway, owner, annotate, trigger, or several with commas (region.roles)")
 	flags.StringVar(&node, "node", "", "name of this process, unlike all others (region.id)")
 	flags.StringVar(&listen, "listen", "", "host:port of websocket, health and metrics (listen)")
 	flags.StringVar(&peerListen, "peer-listen", "", "host:port for the other processes (region.listen)")

@@ -139,7 +139,7 @@ func TestWorkflowsAreCheckedAsTheyWillBeDeployed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := settings.CheckWith(actions.NewRegistry()); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			if err := settings.CheckWith(actions.NewRegistry(), nil); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("%s\n%s: got %v, want %s", roles, text, err, want)
 			}
 		}

@@ -23,6 +23,8 @@ type DevInfo struct {
 	Store          string    `json:"store"`
 	Survives       string    `json:"survives"`
 	Version        string    `json:"version"`
+	// Trigger says where the trigger's records come from; empty without a trigger.
+	Trigger string `json:"trigger,omitempty"`
 }
 
 // DevCenter is where the page looks first.

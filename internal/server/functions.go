@@ -12,6 +12,7 @@ import (
 	"github.com/starling-vr/starling/internal/config"
 	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/regions/directory"
+	trigger "github.com/starling-vr/starling/workloads/trigger/service"
 )
 
 // Function changes the contract of a function. What is nil stays as it was
@@ -46,18 +47,19 @@ func set[T any](field, value *T) {
 	}
 }
 
-// scheduler gives annotation, whose runs take as long as its documents are large,
-// workers of its own beside those of the actions; alone it has all workers.
+// scheduler gives annotation and the trigger, whose runs take as long as documents are
+// large and disks slow, workers of their own beside those of the actions; without actions
+// they have all workers.
 func (s *Settings) scheduler() invoke.Config {
 	workers := s.Owner.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	c := invoke.Config{Workers: workers}
-	switch owner, annotate := s.has(directory.RoleOwner), s.has(directory.RoleAnnotate); {
-	case owner && annotate:
+	switch owner, long := s.has(directory.RoleOwner), s.has(directory.RoleAnnotate) || s.has(directory.RoleTrigger); {
+	case owner && long:
 		c.LongWorkers = workers
-	case annotate:
+	case long:
 		c.ShortWorkers = -1
 	}
 	return c
@@ -108,24 +110,24 @@ func noFunction(name string, known []string) error {
 	return fmt.Errorf("functions: this program has no function %q%s", name, config.Suggestion(name, known, strings.Join(known, ", ")))
 }
 
-// CheckWith says what is wrong with the settings for a process with these
-// functions.
-func (s *Settings) CheckWith(registry *actions.Registry) error {
+// CheckWith says what is wrong with the settings for a process with these functions and
+// this feed of the trigger (nil: the simulated detector).
+func (s *Settings) CheckWith(registry *actions.Registry, feed *trigger.Feed) error {
 	err := s.Check()
-	var contracts error
 	if s.has(directory.RoleOwner) {
-		contracts = s.contract(registry)
-		err = errors.Join(err, contracts)
+		if contracts := s.contract(registry); contracts != nil {
+			return errors.Join(err, contracts)
+		}
 	}
-	if s.has(directory.RoleAnnotate) && contracts == nil && s.Annotate.Check() == nil {
-		err = errors.Join(err, s.admitAnnotate(registry))
+	if s.has(directory.RoleAnnotate) && s.Annotate.Check() != nil || s.has(directory.RoleTrigger) && s.Trigger.Check() != nil {
+		return err
 	}
-	return err
+	return errors.Join(err, s.admit(registry, feed))
 }
 
-// admitAnnotate says what is wrong with the workflows of annotation, and which of them
-// this machine cannot hold beside the functions of an owner, with the arithmetic.
-func (s *Settings) admitAnnotate(registry *actions.Registry) error {
+// admit says which of the process's functions this machine cannot hold beside each
+// other, with the arithmetic.
+func (s *Settings) admit(registry *actions.Registry, feed *trigger.Feed) error {
 	trial := invoke.New(s.scheduler())
 	defer func() { _ = trial.Close(context.Background()) }() // it has run nothing
 	if s.has(directory.RoleOwner) {
@@ -133,5 +135,15 @@ func (s *Settings) admitAnnotate(registry *actions.Registry) error {
 			return err
 		}
 	}
-	return s.Annotate.Admit(trial)
+	if s.has(directory.RoleAnnotate) {
+		takeAway, err := s.Annotate.Admit(trial)
+		if err != nil {
+			return err
+		}
+		defer takeAway()
+	}
+	if s.has(directory.RoleTrigger) {
+		return s.admitTrigger(trial, feed)
+	}
+	return nil
 }

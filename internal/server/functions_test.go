@@ -22,7 +22,7 @@ func TestContractsComeFromTheSettings(t *testing.T) {
 	before, _ := registry.Contract("speak", 2)
 	settings := load(t, "owner.workers=2", "functions.move.rate=500", "functions.speak.miss_target=0.05",
 		"functions.mygame.tag.burst=7", "functions.mygame.tag.hard=true", "functions.touch.rate=0")
-	if err := settings.CheckWith(registry); err != nil {
+	if err := settings.CheckWith(registry, nil); err != nil {
 		t.Fatal(err)
 	}
 	check := func(name string, want func(*invoke.Contract) bool) {
@@ -56,7 +56,7 @@ func TestWhatTheMachineCannotHoldRefusesToStart(t *testing.T) {
 		}
 	}
 	gateway := load(t, "functions.mvoe.rate=1", "region.roles=gateway")
-	if err := gateway.CheckWith(actions.NewRegistry()); err != nil {
+	if err := gateway.CheckWith(actions.NewRegistry(), nil); err != nil {
 		t.Errorf("a gateway runs no functions: %v", err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 // Endpoint is the path of the websocket.
 const Endpoint = "/v1/ws"
 
-func (s *Server) listen(routes func(*http.ServeMux)) error {
+func (s *Server) listen(routes func(*http.ServeMux, string)) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -32,7 +32,7 @@ func (s *Server) listen(routes func(*http.ServeMux)) error {
 	}
 	s.annotateRoutes(mux)
 	if routes != nil {
-		routes(mux)
+		routes(mux, s.triggerSource())
 	}
 	certificate, err := s.settings.TLS.load()
 	if err != nil {

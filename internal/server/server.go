@@ -25,14 +25,18 @@ import (
 	"github.com/starling-vr/starling/regions"
 	"github.com/starling-vr/starling/regions/directory"
 	"github.com/starling-vr/starling/workloads/annotate/service"
+	trigger "github.com/starling-vr/starling/workloads/trigger/service"
 )
 
 // Options are what a process gets besides its settings.
 type Options struct {
 	Log      *slog.Logger
 	Registry *actions.Registry // a game's own functions; nil: the built-in ones
-	// Routes adds to the listener, e.g. the page of dev.
-	Routes func(*http.ServeMux)
+	// Trigger brings the records of role trigger; nil: the simulated detector does.
+	Trigger *trigger.Feed
+	// Routes adds to the listener, e.g. the page of dev; trigger says where the trigger's
+	// records come from, "" without one.
+	Routes func(mux *http.ServeMux, trigger string)
 }
 
 // Server is a running process.
@@ -49,6 +53,8 @@ type Server struct {
 	verifier    auth.Verifier
 	annotate    *service.Service
 	annotations *service.RedisStore
+	trigger     *trigger.Service
+	threads     func() // gives back those of the trigger's pollers
 	node        *regions.Node
 	http        *http.Server
 	debug       *http.Server
@@ -73,11 +79,12 @@ func Start(ctx context.Context, settings *Settings, o Options) (*Server, error) 
 	if err := settings.Owner.withWork(o.Registry); err != nil {
 		return nil, err
 	}
-	if err := settings.CheckWith(o.Registry); err != nil {
+	s := &Server{settings: *settings, log: o.Log, threads: func() {}, failed: make(chan error, 2)}
+	if err := s.settings.CheckWith(o.Registry, o.Trigger); err != nil {
 		return nil, err
 	}
 	inside, cancel := context.WithCancel(context.Background())
-	s := &Server{settings: *settings, log: o.Log, cancel: cancel, failed: make(chan error, 2)}
+	s.cancel = cancel
 	s.metrics = newMetrics(s)
 	if err := s.start(ctx, inside, o); err != nil {
 		s.halt()
@@ -123,6 +130,12 @@ func (s *Server) start(ctx, inside context.Context, o Options) error {
 	}
 	if s.settings.has(directory.RoleAnnotate) {
 		if err := s.startAnnotate(ctx, inside); err != nil {
+			return err
+		}
+		parts.Functions = s.scheduler.Accounts
+	}
+	if s.settings.has(directory.RoleTrigger) {
+		if err := s.startTrigger(o.Trigger); err != nil {
 			return err
 		}
 		parts.Functions = s.scheduler.Accounts
@@ -246,6 +259,7 @@ func (s *Server) Stop() error {
 	if s.annotate != nil {
 		s.annotate.Close()
 	}
+	s.stopTrigger(ctx)
 	if s.gateway != nil {
 		edge, cancel := context.WithTimeout(ctx, s.settings.StopTime*2/3)
 		drained = s.drainGateway(edge)
@@ -280,6 +294,9 @@ func (s *Server) drainGateway(ctx context.Context) error {
 // halt ends what runs, at once.
 func (s *Server) halt() {
 	s.haltAnnotate()
+	atOnce, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.stopTrigger(atOnce)
 	if s.http != nil {
 		_ = s.http.Close()
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/starling-vr/starling/regions"
 	"github.com/starling-vr/starling/regions/directory"
 	"github.com/starling-vr/starling/workloads/annotate/service"
+	trigger "github.com/starling-vr/starling/workloads/trigger/service"
 	"github.com/starling-vr/starling/world"
 )
 
@@ -40,6 +41,8 @@ type Settings struct {
 	Owner   Owner          `toml:"owner" doc:"The shards, for role owner."`
 
 	Annotate service.Config `toml:"annotate" doc:"Annotation of documents, for role annotate."`
+
+	Trigger trigger.Config `toml:"trigger" doc:"The trigger, for role trigger: its records are those of a simulated detector, made beforehand, that fall due by the processor's clock, unless the program was built with a feed of its own (game.Game.Trigger)."`
 
 	Functions map[string]Function `toml:"functions" doc:"Contracts of functions, for role owner: what is not set here stays as docs/reference/functions.md says, or as the game registered it. What a machine cannot hold refuses to start, with the arithmetic. Names with dots are quoted; in the environment they are in upper case."`
 
@@ -141,6 +144,9 @@ func (s *Settings) Check() error {
 		if s.Annotate.Nice > 0 && len(s.Region.Roles) > 1 {
 			add(errors.New("annotate.nice needs a process of its own: set region.roles to annotate alone, or leave nice out"))
 		}
+	}
+	if s.has(directory.RoleTrigger) {
+		add(s.Trigger.Check())
 	}
 	if s.has(directory.RoleGateway) {
 		edge := s.Gateway

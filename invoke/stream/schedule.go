@@ -9,6 +9,9 @@ import (
 // Source is where the records of a poller come from: a *Schedule or a *Ring.
 type Source interface{ records() *Arena }
 
+// RecordSize is how many bytes a record of a source has.
+func RecordSize(s Source) int { return s.records().size }
+
 // Schedule lets the records of an arena fall due one after another by the clock,
 // over and over, with nobody who brings them.
 type Schedule struct {

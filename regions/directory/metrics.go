@@ -67,7 +67,7 @@ func (m *metrics) show(nodes []Node) {
 			counts[[2]string{string(role), state}]++
 		}
 	}
-	for _, role := range []Role{RoleGateway, RoleOwner, RoleAnnotate} {
+	for _, role := range Roles() {
 		for _, state := range []string{"alive", "draining", "dead"} {
 			m.nodes.WithLabelValues(string(role), state).Set(float64(counts[[2]string{string(role), state}]))
 		}

@@ -24,15 +24,19 @@ const (
 	RoleOwner Role = "owner"
 	// RoleAnnotate: annotates documents.
 	RoleAnnotate Role = "annotate"
+	// RoleTrigger: decides about records of a detector.
+	RoleTrigger Role = "trigger"
 )
+
+// Roles are all that there are.
+func Roles() []Role { return []Role{RoleGateway, RoleOwner, RoleAnnotate, RoleTrigger} }
 
 // ParseRole reads a role.
 func ParseRole(text string) (Role, error) {
-	switch r := Role(text); r {
-	case RoleGateway, RoleOwner, RoleAnnotate:
+	if r := Role(text); slices.Contains(Roles(), r) {
 		return r, nil
 	}
-	return "", fmt.Errorf("role %q: want gateway, owner or annotate", text)
+	return "", fmt.Errorf("role %q: want gateway, owner, annotate or trigger", text)
 }
 
 // Load is what a process says of its own load.

@@ -47,8 +47,8 @@ type Settings struct {
 	ChainDeadline   time.Duration
 	ChainHard       bool
 	ChainMissTarget float64
-	// ArchiveRunTime is that of archive_event's contract, 0 for learned. From a
-	// millisecond on (invoke.Config.LongRun) a slow disk holds up long runs only.
+	// ArchiveRunTime is that of archive_event's contract, 0 for learned. Above a
+	// millisecond (invoke.Config.LongRun) a slow disk holds up long runs only.
 	ArchiveRunTime time.Duration
 	// SelectedSlots is how many selected events each poller may have on their way.
 	SelectedSlots int
@@ -132,6 +132,11 @@ func (s *Settings) check() error {
 		return wrong("a field of Update is negative")
 	case !(u.Significance >= 0 && u.Significance < 1) || !(u.Select >= 0 && u.Select < 1):
 		return wrong("Significance or Select of Update is not within 0..1")
+	}
+	for i, source := range s.Sources {
+		if size := stream.RecordSize(source); size != s.Network.Shape.Size {
+			return wrong("source %d has records of %d bytes, the network is for %d", i, size, s.Network.Shape.Size)
+		}
 	}
 	for i, st := range s.Chain {
 		if st.Run == nil || st.Name == "" {

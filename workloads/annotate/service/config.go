@@ -49,19 +49,22 @@ func (c *Config) Check() error {
 	return err
 }
 
-// Admit deploys the workflows on a scheduler and takes them away again: it says what New
-// would refuse them for.
-func (c *Config) Admit(scheduler *invoke.Scheduler) error {
+// Admit deploys the workflows on a scheduler until they are taken away again: it says
+// what New would refuse them for.
+func (c *Config) Admit(scheduler *invoke.Scheduler) (takeAway func(), err error) {
 	definitions, err := c.definitions()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p, err := pipeline.New(scheduler, pipeline.Options{SplitAbove: c.SplitAbove})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer p.Close()
-	return inSetting(p.Deploy(definitions...))
+	if err := p.Deploy(definitions...); err != nil {
+		p.Close()
+		return nil, inSetting(err)
+	}
+	return p.Close, nil
 }
 
 // inSetting names the setting that an error of a workflow comes from.
