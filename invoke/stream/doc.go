@@ -17,7 +17,7 @@
 //   - An Outlet leads sampled or selected records to an ordinary function of the scheduler
 //     by a ring that loses what does not fit: the poller waits for nobody.
 //   - A kernel that panics ends its batch with a *PanicError; the poller goes on. One that
-//     hangs shows in Stats.Stuck.
+//     hangs shows in Stats.Stuck, and Close leaves it with a *HungError.
 //
 // A Pinned poller spins on a core of its own. A Yielding one sleeps until shortly
 // before the next record, having learned how late it wakes up, and otherwise lets

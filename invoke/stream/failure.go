@@ -39,6 +39,19 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
+// HungError says which pollers of a function Close left because the kernels that they are
+// in do not return. Go cannot stop those.
+type HungError struct {
+	// Function is the name of the function.
+	Function string
+	// Pollers are the indexes of the pollers, and of their sources.
+	Pollers []int
+}
+
+func (e *HungError) Error() string {
+	return fmt.Sprintf("stream: %s: closed, but the kernels of pollers %v hang", e.Function, e.Pollers)
+}
+
 // pendingErrors is how many errors may wait to be told; more are counted only.
 const pendingErrors = 64
 

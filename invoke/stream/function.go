@@ -77,6 +77,7 @@ type Function struct {
 	errors  chan error
 	closing chan struct{}
 	closed  sync.Once
+	left    error         // what Close left behind
 	stopped atomic.Uint64 // ticks
 	drained chan struct{}
 
@@ -300,17 +301,53 @@ func (f *Function) Swap(program *Program) error {
 // Close stops the pollers after their batches, passes on what waits for the
 // outlets, and ends the contract. What hangs behind the outlets it does not wait for
 // beyond Patience, a few times that if much does. Its sources may be used again afterwards.
-func (f *Function) Close() {
+//
+// A poller whose kernel does not return is left after four times Patience: the error is
+// a *HungError then, the others have closed, and the contract ends once the kernel
+// returns, as it keeps its core until then. Its source must be left alone that long.
+func (f *Function) Close() error {
 	f.closed.Do(func() {
 		for _, p := range f.pollers {
 			p.control.Or(stop)
 		}
 		f.stopped.Store(f.clock.Read())
-		f.polling.Wait()
+		hung := f.hung()
 		close(f.closing)
 		<-f.drained
-		f.reservation.Release()
+		if len(hung) == 0 {
+			f.reservation.Release()
+			return
+		}
+		f.left = &HungError{f.name, hung}
+		go func() {
+			f.polling.Wait()
+			f.reservation.Release()
+		}()
 	})
+	return f.left
+}
+
+// hung waits until the pollers have ended, and returns those that do not.
+func (f *Function) hung() (pollers []int) {
+	look := time.NewTicker(f.spec.Patience)
+	defer look.Stop()
+	looks := 0
+	for _, p := range f.pollers {
+		for ended := false; !ended && looks < patientLooks; {
+			select {
+			case <-p.ended:
+				ended = true
+			case <-look.C:
+				looks++
+			}
+		}
+		select {
+		case <-p.ended:
+		default:
+			pollers = append(pollers, p.index)
+		}
+	}
+	return pollers
 }
 
 // Name returns the function's name.

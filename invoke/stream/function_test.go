@@ -24,7 +24,7 @@ func deploy(t testing.TB, s *invoke.Scheduler, spec Spec) *Function {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(f.Close)
+	t.Cleanup(func() { _ = f.Close() })
 	return f
 }
 

@@ -2,7 +2,10 @@ package stream
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,4 +77,63 @@ func TestADrainerIsReplacedOnce(t *testing.T) {
 	}
 	close(f.closing)
 	<-f.drained
+}
+
+// Of two pollers one is in a kernel that does not return: closing ends with an error that
+// names the function and the poller, the other has closed, what it selected was passed on,
+// and the contract's core is free only once the kernel has returned.
+func TestClosingWhileAKernelHangs(t *testing.T) {
+	release := make(chan struct{})
+	var once sync.Once
+	open := func() { once.Do(func() { close(release) }) }
+	s := newScheduler(t)
+	t.Cleanup(open)
+	taker, err := s.Deploy(Receive(invoke.Spec{Name: "taker", Alone: true}, func(*Sample) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, bad := newArena(t, 64, 16), newArena(t, 64, 16)
+	for i := range bad.Len() {
+		bad.Record(i)[0] = 1
+	}
+	var hangs atomic.Bool
+	f := deploy(t, s, Spec{
+		Name: "stream", Pace: Yielding, Pass: time.Millisecond, Patience: 50 * time.Millisecond,
+		Program: &Program{Kernels: ladder(func(batch []Ref, out []Decision) {
+			for i := range batch {
+				out[i] = Selected
+				if hangs.Load() && batch[i].Bytes(1)[0] == 1 {
+					<-release
+				}
+			}
+		}, 1, 64)},
+		Sources:  []Source{&Schedule{Arena: good, Rate: 2000}, &Schedule{Arena: bad, Rate: 2000}},
+		Selected: Outlet{To: taker},
+	})
+	hangs.Store(true)
+	until(func() bool { return f.Stats().Stuck == 1 })
+	for range 2 {
+		var hung *HungError
+		if err := f.Close(); !errors.As(err, &hung) || hung.Function != "stream" || !slices.Contains(hung.Pollers, 1) || !strings.Contains(err.Error(), "stream: closed, but") {
+			t.Fatalf("%v", err)
+		}
+	}
+	<-f.pollers[0].ended
+	if f.pollers[0].selected.done.Load() == 0 {
+		t.Error("nothing was passed on")
+	}
+	reserved := func() bool {
+		for _, a := range s.Accounts().Functions {
+			if a.Name == "stream" {
+				return true
+			}
+		}
+		return false
+	}
+	if !reserved() {
+		t.Error("the contract ended although the kernel has the core")
+	}
+	open()
+	<-f.pollers[1].ended
+	until(func() bool { return !reserved() })
 }

@@ -208,7 +208,9 @@ func (r *run) turn(ctx context.Context, empty bool, duration time.Duration, bega
 		case <-time.After(wait):
 		}
 	}
-	f.stream.Close()
+	if err := f.stream.Close(); err != nil {
+		return err
+	}
 	r.finished(f, empty, start, time.Since(began), length)
 	return nil
 }
@@ -220,9 +222,8 @@ type deployed struct {
 }
 
 func (d *deployed) close() error {
-	d.stream.Close()
 	if d.trigger == nil {
-		return nil
+		return d.stream.Close()
 	}
 	return d.trigger.Close()
 }

@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -220,18 +221,18 @@ func (t *Trigger) tell(err error) {
 
 // Close stops the pollers and undeploys the functions. What is in the chain is
 // refused; drain it first by waiting until Stats says that nothing is under way. What
-// runs is waited for, at most Settings.Bound; the error is a *LeftError if something
-// hangs.
-func (t *Trigger) Close() error {
+// runs is waited for, at most Settings.Bound, and a kernel at most four times that; the
+// error is a *LeftError, or a *stream.HungError of TNN_inference, or both, if something hangs.
+func (t *Trigger) Close() (err error) {
 	if t.updater != nil {
 		t.updater.stop()
 	}
 	if t.inference != nil {
-		t.inference.Close()
+		err = t.inference.Close()
 	}
 	t.undeploy()
 	t.watch.stop()
-	return t.left()
+	return errors.Join(err, t.left())
 }
 
 // left says what hangs.
