@@ -1,12 +1,16 @@
 package workflow_test
 
 import (
+	"context"
 	"errors"
+	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/starling-vr/starling/invoke"
 	"github.com/starling-vr/starling/invoke/workflow"
 )
 
@@ -95,6 +99,53 @@ func TestEqualsAreRefusedInTheOrderOfArrival(t *testing.T) {
 		c.gather(w)
 		if c.complete != c.taken || c.late > 0 {
 			t.Fatalf("of %d taken %d are complete, %d late", c.taken, c.complete, c.late)
+		}
+	})
+}
+
+// Documents that take longer than they did when they were taken: those that are given up
+// are the large ones, whatever their place in the queue, and none of the others is late.
+func TestTheLargestAreGivenUpWhenItGetsSlower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := invoke.New(invoke.Config{Workers: 2, ShortWorkers: -1})
+		e := workflow.New[page](s, workflow.Options{})
+		if err := e.Register(function{Name: "required", RunTime: 10 * time.Microsecond, Run: func(r *run) error {
+			<-time.After(time.Duration(r.Size) * 16 * time.Microsecond)
+			return nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		w, err := e.Deploy(graph{
+			Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Displace: true, Queue: 10000, Steps: []step{{Function: "required"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const documents = 340 // of 50 on average: 85 of the 100 ms, if it were not slower
+		done := make(chan *run, documents)
+		random := rand.New(rand.NewPCG(1, 2))
+		for range documents {
+			r := &run{Document: &page{}, Size: 1 + random.IntN(100), Reserve: 4 * time.Millisecond, Done: func(r *run) { done <- r }}
+			if err := w.Submit(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var annotated, refused, annotatedSize, refusedSize int
+		for range documents {
+			switch r := <-done; {
+			case r.Err() != nil:
+				refused, refusedSize = refused+1, refusedSize+r.Size
+			case r.Late():
+				t.Errorf("size %d is late", r.Size)
+			default:
+				annotated, annotatedSize = annotated+1, annotatedSize+r.Size
+			}
+		}
+		if refused == 0 || refused > documents/3 || refusedSize/refused < 3*annotatedSize/annotated/2 {
+			t.Errorf("%d refused of size %d on average, %d annotated of size %d", refused, refusedSize/max(refused, 1), annotated, annotatedSize/max(annotated, 1))
+		}
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -24,7 +24,14 @@ func (w *Workflow[D]) begin(inv *invoke.Invocation) {
 	if reason == 0 {
 		e.activate(run)
 	}
+	var out *Run[D]
+	if t := e.policy.trim(now, &w.flow); t != nil {
+		out = w.displaced(t.run.(*Run[D]), now)
+	}
 	e.mu.Unlock()
+	if out != nil {
+		out.Done(out)
+	}
 	if reason != 0 {
 		run.err = &Refusal{Workflow: w.name, Reason: reason, Retryable: true, RetryAfter: minRetryAfter, Deadline: w.graph.Deadline}
 		w.finish(run, now)
@@ -52,7 +59,7 @@ func (w *Workflow[D]) fuse(run *Run[D], from, to int, now invoke.Instant) (invok
 			w.without(run, i)
 			continue
 		}
-		if now > run.ticket.due && w.graph.Hard && run.err == nil {
+		if now > run.ticket.latest() && w.graph.Hard && run.err == nil {
 			run.err = w.tooLate(now, run)
 		}
 		if run.err != nil {

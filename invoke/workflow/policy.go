@@ -61,6 +61,7 @@ func (c *cost) add(fixed, slope float64) { c.fixed, c.slope = c.fixed+fixed, c.s
 type ticket struct {
 	flow       *flow
 	due        invoke.Instant
+	grace      time.Duration // behind due in which it may still end, once it was taken
 	size       int
 	guaranteed bool
 	waits      bool
@@ -76,6 +77,10 @@ type ticket struct {
 	displaced  bool // it is to be refused
 	run        any  // the *Run
 }
+
+// latest is when a document that was taken has to end: what is kept of its time for what
+// follows, such as the way of its answer, is a high quantile, and most need less.
+func (t *ticket) latest() invoke.Instant { return t.due.Add(t.grace) }
 
 func newPolicy(now invoke.Instant, workers int, margin, early float64) *policy {
 	p := &policy{margin: margin, early: early, kept: newDemand(now), running: make([]int64, 4*workers), pace: 1, workers: float64(workers)}
@@ -140,10 +145,10 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (reason Reason, took time
 	for l := range maxLevels {
 		t.work[l] = p.perWall(f.levelCost(l).at(t.size), f.workers)
 	}
-	took, taken := p.take(now, alone, t)
+	took, taken := p.take(now, alone, t, 0)
 	if !taken {
-		displaced = p.displace(t, func() bool {
-			_, taken = p.take(now, alone, t)
+		displaced = p.displace(t, func(lenient time.Duration) bool {
+			_, taken = p.take(now, alone, t, lenient)
 			return taken
 		})
 	}
@@ -159,9 +164,9 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (reason Reason, took time
 	return 0, took, displaced
 }
 
-// take lets a document wait if it and all others that wait will be in time, and says how
-// long it is to take.
-func (p *policy) take(now invoke.Instant, alone time.Duration, t *ticket) (took time.Duration, taken bool) {
+// take lets a document wait if it and all others that wait will be in time, or late by
+// no more than what is lenient, and says how long it is to take.
+func (p *policy) take(now invoke.Instant, alone time.Duration, t *ticket, lenient time.Duration) (took time.Duration, taken bool) {
 	f := t.flow
 	last := p.levels - 1
 	busy := p.busy(now)
@@ -175,13 +180,13 @@ func (p *policy) take(now invoke.Instant, alone time.Duration, t *ticket) (took 
 	wait := busy + time.Duration(float64(ahead)/speed)
 	took = now.Sub(t.arrived) + wait + time.Duration(float64(alone)*p.pace)
 	free := t.due.Sub(t.arrived) - f.margin(p.margin)
-	if f.hard && took > free {
+	if f.hard && took > free+lenient {
 		return took, false
 	}
 	queue := busy + time.Duration(p.waiting[p.level(now)].until(t.due))
 	before := p.worst(t.guaranteed, now)
 	p.put(t)
-	if after := p.worst(t.guaranteed, now); f.hard && after+busy > 0 && before+busy <= 0 {
+	if after := p.worst(t.guaranteed, now); f.hard && after+busy > lenient && before+busy <= lenient {
 		p.withdraw(t)
 		return took, false
 	}
@@ -251,7 +256,7 @@ func (p *policy) start(now invoke.Instant, t *ticket) Reason {
 	}
 	p.withdraw(t)
 	p.learnPace(now.Sub(t.submitted), t.predicted, max(t.due.Sub(t.submitted), 1))
-	if t.flow.hard && now.Add(p.alone(t.flow, t.size)) > t.due {
+	if t.flow.hard && now.Add(p.alone(t.flow, t.size)) > t.latest() {
 		return TooLate
 	}
 	p.resume(now, t, t.flow.levelCost(0))

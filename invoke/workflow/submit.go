@@ -2,9 +2,13 @@ package workflow
 
 import (
 	"errors"
+	"time"
 
 	"github.com/starling-vr/starling/invoke"
 )
+
+// graceShare is how much of Run.Reserve a document that was taken may use up.
+const graceShare = 0.25
 
 // Submit queues a document. The error is a *Refusal, and then Done is not called. It
 // does not block, and does not allocate unless it refuses or the run is new.
@@ -21,6 +25,7 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 	t := &run.ticket
 	t.flow, t.due, t.arrived, t.size = &w.flow, run.Deadline.Add(-run.Reserve), run.Arrived, max(run.Size, 1)
 	t.run = run
+	t.grace = time.Duration(graceShare * float64(run.Reserve))
 	run.inv = invoke.Invocation{Sender: run.Sender, Arrived: run.Arrived, Deadline: run.Deadline, Payload: run}
 	e.mu.Lock()
 	w.tally.submitted++

@@ -111,16 +111,22 @@ func (f *fields) check() error {
 	case len(f.id) > maxID:
 		f.id = f.id[:0]
 		return errIdentifier
-	case !utf8.Valid(f.text):
-		return errNotUTF8
 	case !utf8.Valid(f.id):
 		f.id = f.id[:0]
-		return errNotUTF8
-	case !utf8.Valid(f.source), !utf8.Valid(f.workflow):
-		return errNotUTF8
+		return notUTF8("id")
+	case !utf8.Valid(f.text):
+		return notUTF8("text")
+	case !utf8.Valid(f.format):
+		return notUTF8("format")
+	case !utf8.Valid(f.source):
+		return notUTF8("source")
+	case !utf8.Valid(f.workflow):
+		return notUTF8("workflow")
 	}
 	return nil
 }
+
+func notUTF8(field string) error { return fmt.Errorf("%s: %w", field, errNotUTF8) }
 
 // parser reads JSON from b, from at on.
 type parser struct {

@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"reflect"
 	"strings"
@@ -51,8 +52,11 @@ func TestFieldsAreThoseOfEncodingJSON(t *testing.T) {
 	for _, line := range append(documents, `{"text":"x","id":"`+strings.Repeat("i", 257)+`"}`) {
 		agree(t, []byte(line))
 	}
-	if _, err := readFields([]byte("{\"text\":\"\xff\"}")); err == nil {
-		t.Error("a text that is not UTF-8 was taken")
+	for _, field := range []string{"id", "format", "workflow", "source", "text"} {
+		_, err := readFields([]byte(`{"text":"","` + field + "\":\"\x96\"}"))
+		if !errors.Is(err, errNotUTF8) || !strings.HasPrefix(err.Error(), field) {
+			t.Errorf("%s is not UTF-8: %v", field, err)
+		}
 	}
 }
 
@@ -75,6 +79,7 @@ func FuzzFields(f *testing.F) {
 	for _, d := range documents {
 		f.Add([]byte(d))
 	}
+	f.Add([]byte("{\"text\":\"\",\"format\":\"\x96\"}"))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		got, err := read(line)
 		want, wrong := reference(line)

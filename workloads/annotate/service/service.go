@@ -136,7 +136,8 @@ type request struct {
 	flow    *flow
 	include include
 	store   bool
-	line    int // of a stream, from 1
+	line    int  // of a stream, from 1
+	stamped bool // the kernel told when it came
 	// end takes the answer, or the problem that stands for it; it is called once and
 	// must not keep answer.
 	end    func(r *request, p *Problem)
@@ -160,7 +161,7 @@ func (r *request) release() {
 		return // a function that hangs may still write into it
 	}
 	j.Clear()
-	r.flow, r.include, r.store, r.line, r.end, r.stream, r.answer = nil, include{}, false, 0, nil, nil, r.answer[:0]
+	r.flow, r.include, r.store, r.line, r.stamped, r.end, r.stream, r.answer = nil, include{}, false, 0, false, nil, nil, r.answer[:0]
 	if j.Storage()+cap(r.answer) <= keepAtMost {
 		r.service.requests.Put(r)
 	}
@@ -225,7 +226,7 @@ func (r *request) submit(sender uint64) *Problem {
 	}
 	r.job.Run.Sender = sender
 	if r.flow.Hard {
-		r.job.Run.Reserve = r.service.way.reserve(time.Duration(r.flow.Deadline))
+		r.job.Run.Reserve = r.service.way.reserve(time.Duration(r.flow.Deadline), r.stamped)
 	}
 	r.job.Run.Payload = r
 	r.job.Run.Done = finished

@@ -70,7 +70,7 @@ func (s *Service) streamHTTP(w http.ResponseWriter, q *http.Request, who Identit
 	var writer sync.WaitGroup
 	to := answersTo(w, q, control)
 	writer.Go(func() { st.write(to, control) })
-	if p := st.read(q.Body); p != nil {
+	if p := st.read(q.Body, unread(q)); p != nil {
 		st.answer(appendRefusal(nil, "", "", p.line, &p.Problem))
 	} else if !who.Expires.IsZero() && !time.Now().Before(who.Expires) {
 		st.answer(appendRefusal(nil, "", "", 0, problem("unauthorized", "the token has expired")))
@@ -92,13 +92,17 @@ type lineProblem struct {
 }
 
 // read takes documents until the stream ends.
-func (st *stream) read(from io.Reader) *lineProblem {
-	came := &arrivals{body: from, now: st.service.deps.Scheduler.Now}
+func (st *stream) read(from io.Reader, age func() (time.Duration, bool)) *lineProblem {
+	came := &arrivals{body: from, now: st.service.deps.Scheduler.Now, age: age}
 	body := bufio.NewReaderSize(came, readBuffer)
 	most := lineLimit(st.service.config.MaxDocument)
 	for line := 1; ; line++ {
-		if !st.admit() {
+		waited, ok := st.admit()
+		if !ok {
 			return nil
+		}
+		if waited {
+			came.refused = came.now()
 		}
 		r := st.service.newRequest()
 		r.line, r.include, r.stream, r.end = line, st.include, st, streamed
@@ -111,7 +115,7 @@ func (st *stream) read(from io.Reader) *lineProblem {
 			return &lineProblem{*tooManyBytes(st.service.config.MaxDocument), line}
 		}
 		if len(room) > 0 {
-			r.job.Run.Arrived = came.first
+			r.job.Run.Arrived, r.stamped = came.first, came.stamped
 			st.take(r, room)
 		} else {
 			r.release()
@@ -122,14 +126,15 @@ func (st *stream) read(from io.Reader) *lineProblem {
 	}
 }
 
-// admit waits until another document may be taken.
-func (st *stream) admit() bool {
+// admit waits until another document may be taken, which is never if ok is false.
+func (st *stream) admit() (waited, ok bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for !st.broken && (st.inFlight >= st.service.config.InFlight || len(st.unsent) > maxUnsent) {
+		waited = true
 		st.changed.Wait()
 	}
-	return !st.broken
+	return waited, !st.broken
 }
 
 // readLine reads up to the end of a line, most bytes at most, behind room. The end of

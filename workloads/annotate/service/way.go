@@ -22,6 +22,9 @@ const (
 	// pollTime is how long bytes may lie in the socket of a process that is busy: Go's
 	// runtime looks for them at least so often.
 	pollTime = 10 * time.Millisecond
+	// stampTime is how much longer they may have lain there than the kernel says, whose
+	// clock has ticks of 4 ms or less.
+	stampTime = 5 * time.Millisecond
 	// mostReserve is the share of a deadline that is kept for the way, at most.
 	mostReserve = 0.4
 )
@@ -37,24 +40,34 @@ func (w *way) took(d time.Duration) {
 	}
 }
 
-// reserve is what of a deadline is to be kept for the way in and out.
-func (w *way) reserve(deadline time.Duration) time.Duration {
+// reserve is what of a deadline is to be kept for the way in and out; stamped says that
+// the kernel told when the document came.
+func (w *way) reserve(deadline time.Duration, stamped bool) time.Duration {
+	in := pollTime
+	if stamped {
+		in = stampTime
+	}
 	learned := max(time.Duration(w.learned.Load()), 0)
-	return min(pollTime+learned, time.Duration(mostReserve*float64(deadline)))
+	return min(in+learned, time.Duration(mostReserve*float64(deadline)))
 }
 
 // arrivals notes when the bytes of a body came.
 type arrivals struct {
-	body        io.Reader
-	now         func() invoke.Instant
+	body io.Reader
+	now  func() invoke.Instant
+	// age tells how long what was read lay in the socket, if it is known; nil: it never is.
+	age func() (time.Duration, bool)
+
 	first, last invoke.Instant // of the reads since begin; first is 0 if there was none
+	refused     invoke.Instant // until then nothing was to be read
+	stamped     bool           // the kernel told last
 }
 
 // Read implements io.Reader.
 func (a *arrivals) Read(b []byte) (int, error) {
 	n, err := a.body.Read(b)
 	if n > 0 {
-		a.last = a.now()
+		a.last = a.came()
 		if a.first == 0 {
 			a.first = a.last
 		}
@@ -67,4 +80,15 @@ func (a *arrivals) begin(buffered bool) {
 	if a.first = 0; buffered {
 		a.first = a.last
 	}
+}
+
+// came is when what was just read reached this machine. What waited at its sender, or in
+// the socket, because the stream took nothing, came when it took again.
+func (a *arrivals) came() invoke.Instant {
+	now := a.now()
+	var age time.Duration
+	if a.age != nil {
+		age, a.stamped = a.age()
+	}
+	return max(now.Add(-age), min(a.refused, now))
 }

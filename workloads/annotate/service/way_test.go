@@ -8,6 +8,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/starling-vr/starling/invoke"
 )
 
@@ -33,19 +35,22 @@ func TestWayLearnsAHighQuantile(t *testing.T) {
 
 func TestReserveIsBounded(t *testing.T) {
 	var w way
-	if r := w.reserve(100 * time.Millisecond); r != pollTime {
+	if r := w.reserve(100*time.Millisecond, false); r != pollTime {
 		t.Errorf("nothing learned: %v", r)
+	}
+	if r := w.reserve(100*time.Millisecond, true); r != stampTime {
+		t.Errorf("nothing learned, and the kernel told when it came: %v", r)
 	}
 	for range 1000 {
 		w.took(time.Second)
 	}
-	if r := w.reserve(100 * time.Millisecond); r != 40*time.Millisecond {
+	if r := w.reserve(100*time.Millisecond, false); r != 40*time.Millisecond {
 		t.Errorf("a second learned: %v", r)
 	}
 	for range 1_000_000 {
 		w.took(0)
 	}
-	if r := w.reserve(100 * time.Millisecond); r != pollTime {
+	if r := w.reserve(100*time.Millisecond, false); r != pollTime {
 		t.Errorf("unlearned: %v", r)
 	}
 }
@@ -68,4 +73,25 @@ func TestArrivalIsOfTheFirstByte(t *testing.T) {
 	if read(1); a.first != 2 {
 		t.Errorf("a line that was there began at %d, want 2", a.first)
 	}
+}
+
+// What lay in the socket came when it came, but not while the stream took nothing.
+func TestArrivalIsWhenTheKernelSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := invoke.Instant(rapid.Int64Range(1e9, 1e12).Draw(t, "now"))
+		age := time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "age"))
+		known := rapid.Bool().Draw(t, "known")
+		refused := invoke.Instant(rapid.Int64Range(0, 1e12).Draw(t, "refused"))
+		a := &arrivals{
+			body: strings.NewReader("x"), now: func() invoke.Instant { return now }, refused: refused,
+			age: func() (time.Duration, bool) { return age, known },
+		}
+		if _, err := a.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		want := max(now.Add(-age), min(refused, now))
+		if a.first != want || a.first > now || a.stamped != known {
+			t.Fatalf("came at %d, want %d", a.first, want)
+		}
+	})
 }
