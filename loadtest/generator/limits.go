@@ -58,8 +58,13 @@ func portRange() (ports int) {
 
 // sources gives the addresses to connect from: none, which is the system's
 // choice, while its ports suffice; on loopback as many of 127.0.0.0/8 as are needed.
+// There only half of the ports of each count: Linux gives connections the even ones
+// first, and once they are gone tries thousands for each further connection.
 func sources(connections int, e *endpoint) ([]netip.Addr, error) {
 	per := portRange() * 9 / 10
+	if e.loopback() {
+		per /= 2
+	}
 	ports := per * len(e.addresses)
 	if connections <= ports {
 		return nil, nil

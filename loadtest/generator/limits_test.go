@@ -18,10 +18,10 @@ func at(addresses ...string) *endpoint {
 
 func TestSourceAddresses(t *testing.T) {
 	ports := portRange() * 9 / 10
-	if got, err := sources(ports, at("127.0.0.1:80")); err != nil || got != nil {
+	if got, err := sources(ports/2, at("127.0.0.1:80")); err != nil || got != nil {
 		t.Errorf("%v, %v: one address is enough", got, err)
 	}
-	got, err := sources(2*ports+1, at("127.0.0.1:80"))
+	got, err := sources(ports/2*2+1, at("127.0.0.1:80"))
 	if err != nil || len(got) != 3 {
 		t.Fatalf("%v, %v", got, err)
 	}
