@@ -20,6 +20,7 @@ type batch struct {
 	clients []*Client
 	scratch []output
 	outputs []conn.Output
+	written int // clients, so far
 }
 
 // output is the scratch of one client's flush.
@@ -93,12 +94,16 @@ func (h *Hub) put(c *Client, now, due time.Time) {
 
 // flushDue writes to all whose time has come or will have come in a while (ahead),
 // the earliest due first, and says how long the hub may rest then; false: until
-// something comes.
+// something comes. What came meanwhile is looked at after each batch: it may be due
+// before the rest.
 func (h *Hub) flushDue(now time.Time, ahead time.Duration) (rest time.Duration, waiting bool) {
-	for {
+	for began := h.batch.written; ; {
 		// The processors are shared: a flush is reckoned at twice its time.
 		grain, rest, ok := h.wheel.next(now, 2*h.pace.each)
 		switch {
+		case ok && rest <= ahead && h.batch.written-began >= batchSize && len(h.wake) > 0:
+			h.deliverTimed(now)
+			return 0, false
 		case ok && rest <= ahead:
 			now = h.flushGrain(grain, now)
 		case len(h.batch.clients) > 0: // what fell due meanwhile goes, too
@@ -176,6 +181,7 @@ func (h *Hub) deliver() (now time.Time) {
 	b.writer.Write(b.outputs)
 	h.metrics.WriteCalls.Add(float64(b.writer.Calls() - calls))
 	h.metrics.Writes.Add(float64(len(b.clients)))
+	b.written += len(b.clients)
 	now = time.Now()
 	for i, c := range b.clients {
 		c.batched = false

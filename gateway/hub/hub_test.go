@@ -23,10 +23,14 @@ type fakeConn struct {
 	last   time.Time
 	json   bool
 	writes int
+	wrote  func() // may be nil
 }
 
 func (c *fakeConn) Write(frames [][]byte) int {
 	c.writes++
+	if c.wrote != nil {
+		c.wrote()
+	}
 	n := len(frames)
 	if c.room >= 0 {
 		n = min(n, c.room)
@@ -121,6 +125,10 @@ func (b *bench) turn() {
 	for again := true; again; {
 		again = false
 		for _, h := range b.hubs.hubs {
+			select {
+			case <-h.wake:
+			default:
+			}
 			h.take()
 			h.flushDue(time.Now(), 0)
 		}

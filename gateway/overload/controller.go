@@ -173,11 +173,11 @@ func (c *controller) watch(w *window) {
 		c.drain(w)
 		return
 	}
-	if w.oldPart() < oldStanding || c.pause > 0 {
+	steep := c.young >= rememberedYoung && w.rate() > rises*c.good
+	if old := w.oldPart(); c.pause > 0 || old < oldCongested || old < oldStanding && !steep {
 		c.standing, c.asked, c.relieved = 0, 0, 0
 		return
 	}
-	steep := c.young >= rememberedYoung && w.rate() > rises*c.good
 	if !steep && c.awaitsRelief() {
 		return
 	}
@@ -190,6 +190,7 @@ func (c *controller) watch(w *window) {
 	if steep && c.standing >= patienceSteep && c.asked > 1 && c.known.saturated() {
 		c.begin(w, w.rate()/rises)
 		c.begun = max(c.begun, surely/least*c.good) // a moment ago that much was in time
+		c.bad, c.blind = w.rate(), 1                // nothing says that half of it is too much
 		c.admit(c.capacity)
 		return
 	}

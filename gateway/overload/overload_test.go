@@ -418,19 +418,24 @@ func TestIdleProcessorsDoNotHideAnotherBottleneck(t *testing.T) {
 
 // Where several times as much comes as was carried in time before, and the
 // processors are used up, a limit begins within three windows, at about as much as
-// makes sense to begin with, and waits for no relief. What a standstill leaves comes
-// within one window, and begins none; nor does what leaves the processors idle.
+// makes sense to begin with, and waits for no relief; be it that not yet most updates
+// are old. What a standstill leaves comes within one window, and begins none; nor does
+// what leaves the processors idle, or what hardly grows.
 func TestASteepRiseIsMetAtOnce(t *testing.T) {
 	const usual, flash = 200, 4000 // actions per second
 	for _, c := range []struct {
 		name   string
 		rises  int // windows that it lasts
+		to     int
+		old    uint64 // of a thousand updates
 		idle   float64
 		limits bool
 	}{
-		{"flash", 3, 0.02, true},
-		{"after a standstill", 1, 0.02, false},
-		{"processors are idle", 3, 0.5, false},
+		{"flash", 3, flash, 800, 0.02, true},
+		{"flash that begins to be late", 3, flash, 200, 0.02, true},
+		{"some are old, of hardly more", 3, 2 * usual, 200, 0.02, false},
+		{"after a standstill", 1, flash, 800, 0.02, false},
+		{"processors are idle", 3, flash, 800, 0.5, false},
 	} {
 		var all, old uint64
 		l := overload.New(overload.Config{
@@ -441,7 +446,7 @@ func TestASteepRiseIsMetAtOnce(t *testing.T) {
 		senders := make([]overload.Sender, 1000)
 		now, next := start, 0
 		l.Tick(now)
-		pass := func(rate int, late bool) {
+		pass := func(rate int, late uint64) {
 			now = now.Add(overload.WindowTime)
 			for range rate / 10 {
 				next = (next + 1) % len(senders)
@@ -450,20 +455,54 @@ func TestASteepRiseIsMetAtOnce(t *testing.T) {
 				}
 			}
 			all += 1000
-			if late {
-				old += 800
-			}
+			old += late
 			l.Tick(now)
 		}
 		for range 20 {
-			pass(usual, false)
+			pass(usual, 0)
 		}
 		for range c.rises {
-			pass(flash, true)
+			pass(c.to, c.old)
 		}
-		pass(usual, c.rises > 1)
+		if c.rises > 1 {
+			pass(usual, c.old)
+		} else {
+			pass(usual, 0)
+		}
 		if limited := !math.IsInf(l.Share(), 1); limited != c.limits {
 			t.Errorf("%s: limited: %v, want %v", c.name, limited, c.limits)
+		}
+	}
+}
+
+// A crowd that comes to act fifty times as often within a second: from the second
+// after on most of what can be carried is, although a limit that begins so knows
+// nothing of it.
+func TestGoodputInAFlashThatRises(t *testing.T) {
+	plant := func() plant { return &rounds{each: 4 * time.Millisecond, action: 600 * time.Microsecond} }
+	const limit, usual = 500, 150 // at the limit 2 % are late
+	for seed := range uint64(4) {
+		s := newSimulation(plant(), crowd(1000, usual/1000.), seed)
+		s.obedient, s.load.Idle = true, 0.02
+		s.factor = func(now time.Duration) float64 {
+			switch at := now.Seconds() - 3; {
+			case at < 0 || at > 4:
+				return 1
+			case at < 1:
+				return 1 + 49*at
+			case at < 3:
+				return 50
+			default:
+				return 1 + 49*(4-at)
+			}
+		}
+		s.run(9 * second)
+		if g := s.goodput(4*second, 6*second) / limit; g < 0.7 {
+			t.Errorf("seed %d: goodput %.2f of the limit in the flash", seed, g)
+		}
+		offered := float64(sum(s.offered, 8*second, 9*second))
+		if g := s.goodput(8*second, 9*second) / offered; g < 0.9 {
+			t.Errorf("seed %d: goodput %.2f of what is offered a second after it", seed, g)
 		}
 	}
 }
