@@ -39,6 +39,8 @@ type poller struct {
 	hold  hold
 
 	batch    batch
+	before   batch  // the batch before it, until it is accounted for
+	beforeAt uint64 // the tick at which its decisions were there
 	counters *counters
 
 	sampleEvery, sampleAt uint64 // ticks; 0 for never
@@ -113,7 +115,10 @@ func (p *poller) step() {
 	var now uint64
 	if p.batch.n != 0 {
 		now = p.read()
-		p.settle(now)
+		p.handBack(now)
+		if p.ring != nil {
+			p.account() // it gives places back that later batches must not be among
+		}
 	} else {
 		now = p.peek()
 	}
@@ -125,6 +130,7 @@ func (p *poller) step() {
 		due = p.scheduled(now)
 	}
 	if due == 0 && p.behind.n == 0 {
+		p.account()
 		p.idle(now)
 		return
 	}
@@ -134,6 +140,7 @@ func (p *poller) step() {
 	}
 	first, n, index, putOff := p.choose(now, due)
 	if n == 0 {
+		p.account()
 		p.idle(now)
 		return
 	}
@@ -156,6 +163,7 @@ func (p *poller) decide(now, first, n uint64, index uint8, putOff bool) {
 	decisions := p.out[:n]
 	kernel.Run(p.refs[place:place+n], decisions)
 	b.running = false
+	p.account() // while the processor still works on the kernel's last instructions
 	p.counters.bySize[kernel.Size]++
 	if flagged(decisions) {
 		b.ended = p.read()
@@ -195,6 +203,7 @@ func (p *poller) scheduled(now uint64) uint64 {
 		return MostAtOnce
 	}
 	if p.next >= era {
+		p.account()
 		p.next -= era
 		p.eras += era
 		p.table.nextEra()
@@ -290,21 +299,41 @@ func (p *poller) dueAt(record uint64) uint64 {
 
 // settle accounts for the last batch, whose decisions were there at now.
 func (p *poller) settle(now uint64) {
-	b, c := &p.batch, p.counters
+	p.handBack(now)
+	p.account()
+}
+
+// handBack notes that the decisions of the last batch were there at now. Accounting for it
+// waits until the next one is on its way.
+func (p *poller) handBack(now uint64) {
+	b, to := &p.batch, &p.before
+	if b.n == 0 {
+		return
+	}
+	if b.ended != 0 {
+		now = b.ended
+	}
+	to.first, to.n, to.started = b.first, b.n, b.started
+	p.beforeAt, b.n = now, 0
+}
+
+// account accounts for the batch before.
+func (p *poller) account() {
+	b, c, now := &p.before, p.counters, p.beforeAt
 	n := b.n
 	if n == 0 {
 		return
 	}
 	size := n
 	b.n = 0
-	if b.ended != 0 {
-		now = b.ended
-	}
 	c.batches++
 	c.decided += n
 	c.busy += now - b.started
 	c.run.add(now-b.started, n)
-	first := p.dueAt(b.first)
+	first := b.started
+	if !p.table.flood {
+		first = p.due(b.first)
+	}
 	if waited := b.started - first; int64(waited) >= 0 { // a producer's clock may be ahead
 		c.wait.add(waited, n)
 	}
@@ -380,6 +409,7 @@ func (p *poller) caught(again *bool) {
 	}
 	value := recover()
 	*again = true
+	p.account()
 	b, c := &p.batch, p.counters
 	n, first := b.n, p.eras+b.first
 	b.n, b.running = 0, false
