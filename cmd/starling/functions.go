@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,24 +22,42 @@ func functionsCommand() *cobra.Command {
 	}
 	var peer operatorPort
 	peer.register(cmd.PersistentFlags())
-	over := cmd.PersistentFlags().Duration("over", time.Second, "time over which rates are measured")
-	cmd.AddCommand(
-		&cobra.Command{
-			Use:   "list",
-			Short: "Show shapes, contracts, rates, misses, refusals, queue and run times, Used and R",
-			Args:  cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				seen, err := peer.watchFunctions(cmd.Context(), *over)
-				if err != nil {
-					return err
-				}
-				return seen.list(cmd.OutOrStdout())
-			},
+	over := cmd.PersistentFlags().Duration("over", time.Second, "time over which rates are measured, e.g. 10s")
+	wide := new(bool)
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "Show contracts, rates, misses, refusals, queue and run times, Used and R",
+		Long: `Shows each deployed function on each process of the region, with rates measured over --over:
+
+  CONTRACT       guaranteed runs a second, and when a result is due; none: best effort
+  RUNS/S, MISSES/S, REFUSALS/S   of now; a miss ended after its deadline
+  MISSED         share of the guaranteed runs that were late so far, and how many may be
+  QUEUE, RUN     time waited and time run, median / 99th percentile
+  USED GB S      memory x run time of all runs (GB x seconds)
+  R GB S, R CORE S   memory and cores kept for it x time (GB x seconds, cores x seconds)
+
+On a terminal the columns that do not fit are left out; --wide shows all, describe NAME all of one.`,
+		Example: "  starling functions list\n  starling functions list --over 10s --wide",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			seen, err := peer.watchFunctions(cmd.Context(), *over)
+			if err != nil {
+				return err
+			}
+			width := 0
+			if !*wide {
+				width = terminalWidth(cmd.OutOrStdout())
+			}
+			return seen.list(cmd.OutOrStdout(), width)
 		},
+	}
+	list.Flags().BoolVar(wide, "wide", false, "all columns, also where the terminal is too narrow for them")
+	cmd.AddCommand(list,
 		&cobra.Command{
-			Use:   "describe NAME",
-			Short: "Show all that is known of a function, on each process that runs it",
-			Args:  cobra.ExactArgs(1),
+			Use:     "describe NAME",
+			Short:   "Show all that is known of a function, on each process that runs it",
+			Example: "  starling functions describe move\n  starling functions describe TNN_inference --over 10s",
+			Args:    cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				seen, err := peer.watchFunctions(cmd.Context(), *over)
 				if err != nil {
@@ -99,24 +116,6 @@ func refusals(f *clusterv1.FunctionStatus) uint64 {
 	return n
 }
 
-func (s *seenFunctions) list(to io.Writer) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FUNCTION\tNODE\tSHAPE\tCLASS\tCONTRACT\tRUNS/S\tMISSES/S\tREFUSALS/S\tMISSED\tQUEUE P50/P99\tRUN P50/P99\tUSED GB S\tR GB S\tR CORE S")
-	for _, f := range s.now.Functions {
-		name := f.Name
-		if f.PartOf != "" && !strings.HasPrefix(name, f.PartOf+"/") {
-			name = f.PartOf + "/" + name
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%s\t%s\t%s\t%.3g\t%.3g\t%.3g\n", name, f.Node, f.Shape, f.Class, contract(f.Contract),
-			s.rate(f, (*clusterv1.FunctionStatus).GetInvocations), s.rate(f, (*clusterv1.FunctionStatus).GetMisses), s.rate(f, refusals),
-			missed(f), between(f.QueueSeconds), between(f.RunSeconds), f.UsedGbS, f.ReservedGbS, f.ReservedCoreS)
-	}
-	for _, node := range s.now.Silent {
-		fmt.Fprintf(w, "?\t%s\tdoes not answer\n", node)
-	}
-	return w.Flush()
-}
-
 // contract tells the promise in short.
 func contract(c *clusterv1.FunctionContract) string {
 	switch {
@@ -130,7 +129,7 @@ func contract(c *clusterv1.FunctionContract) string {
 
 func runTime(c *clusterv1.FunctionContract) string {
 	if c.GetRunTimeSeconds() == 0 {
-		return "learned"
+		return "what is learned"
 	}
 	return duration(c.RunTimeSeconds)
 }
@@ -184,8 +183,8 @@ func (s *seenFunctions) describeOne(w io.Writer, f *clusterv1.FunctionStatus) {
 	if f.PartOf != "" {
 		line("  part of", "%s, which keeps cores and memory for it", f.PartOf)
 	}
-	line("  contract", "%s, burst %d, at most %g%% late, run time %s, %d bytes a run", contract(c), c.GetBurst(), 100*c.GetMissTarget(),
-		runTime(c), c.GetMemory())
+	line("  contract", "%s, burst %d, at most %g%% late", contract(c), c.GetBurst(), 100*c.GetMissTarget())
+	line("  a run", "takes %s (99th percentile), %d bytes", runTime(c), c.GetMemory())
 	line("  now", "%.1f runs/s, %.1f misses/s, %.1f refusals/s; %d wait, %d run", s.rate(f, (*clusterv1.FunctionStatus).GetInvocations),
 		s.rate(f, (*clusterv1.FunctionStatus).GetMisses), s.rate(f, refusals), f.Waiting, f.Running)
 	line("  submitted", "%d, of them %d within the guarantee", f.Submitted, f.Guaranteed)

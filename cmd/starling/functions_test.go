@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	starling "github.com/starling-vr/starling/clients/go"
@@ -36,7 +37,7 @@ func TestFunctionsAreListedAndDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"keyed, soft", "123/s within 4ms", "at most 1% late, run time 20µs, 4096 bytes a run", "run time  ", "core s"} {
+	for _, want := range []string{"keyed, soft", "123/s within 4ms", "at most 1% late", "takes 20µs (99th percentile), 4096 bytes", "run time  ", "core s"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%s is not in\n%s", want, said)
 		}
@@ -60,7 +61,7 @@ func TestPartsAreNamedByWhatTheyAreOf(t *testing.T) {
 	seen := seenFunctions{before: new(clusterv1.ListFunctionsReply), now: &clusterv1.ListFunctionsReply{Functions: []*clusterv1.FunctionStatus{
 		{Name: "annotate.default/parse", PartOf: "annotate.default"}, {Name: "chain", PartOf: "trigger"},
 	}}}
-	if err := seen.list(&b); err != nil || !strings.Contains(b.String(), "\nannotate.default/parse ") || !strings.Contains(b.String(), "\ntrigger/chain ") {
+	if err := seen.list(&b, 0); err != nil || !strings.Contains(b.String(), "\nannotate.default/parse ") || !strings.Contains(b.String(), "\ntrigger/chain ") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }
@@ -71,6 +72,36 @@ func TestTimesHaveThreeDigits(t *testing.T) {
 	} {
 		if got := duration(d.Seconds()); got != want {
 			t.Errorf("%v is %s, want %s", d, got, want)
+		}
+	}
+}
+
+// On a narrow terminal the table keeps to its lines: what matters least is left out, and
+// said to be.
+func TestTheListFitsTheTerminal(t *testing.T) {
+	status := func(name string) *clusterv1.FunctionStatus {
+		return &clusterv1.FunctionStatus{
+			Name: name, Node: "gateway-and-owner-1", Shape: "stream", Class: "soft", Contract: &clusterv1.FunctionContract{Rate: 20000, DeadlineSeconds: 0.004, MissTarget: 0.01},
+			Guaranteed: 100, GuaranteedMisses: 1, QueueSeconds: &clusterv1.Quantiles{Count: 1, P50: 12.3e-6, P99: 4.56e-3}, RunSeconds: &clusterv1.Quantiles{Count: 1, P50: 12.3e-6, P99: 4.56e-3},
+			UsedGbS: 1.23e-6, ReservedGbS: 1.23e-6, ReservedCoreS: 1.23e-6,
+		}
+	}
+	seen := seenFunctions{before: new(clusterv1.ListFunctionsReply), now: &clusterv1.ListFunctionsReply{
+		Functions: []*clusterv1.FunctionStatus{status("annotate.analysis/keyphrases"), status("TNN_inference")},
+	}}
+	for width, want := range map[int]string{0: "R CORE S", 80: "more columns: --wide", 120: "R CORE S", 20: "MISSED"} {
+		var b strings.Builder
+		if err := seen.list(&b, width); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%d: no %s, %v:\n%s", width, want, err, &b)
+		}
+		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+		for _, line := range lines[:3] {
+			if long := utf8.RuneCountInString(line); width >= 80 && long > width {
+				t.Errorf("%d: %d characters:\n%s", width, long, line)
+			}
+		}
+		if all := strings.Contains(b.String(), "GB S"); (width == 0) != (all && !strings.Contains(b.String(), "--wide")) {
+			t.Errorf("%d:\n%s", width, &b)
 		}
 	}
 }

@@ -76,6 +76,7 @@ export class Page implements VisitListener {
     this.#keyboard = new Keyboard(this.#commands());
     this.#visit = new Visit(info, this);
     this.#latency.deadlineMs = info.deadline_us / 1000;
+    this.#functions.triggerSource = info.trigger ?? "";
   }
 
   open(): void {

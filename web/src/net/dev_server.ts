@@ -5,6 +5,8 @@ export interface Info {
   deadline_us: number;
   crowd: number;
   store: string;
+  /** Where the trigger's records come from, if there is one. */
+  trigger?: string;
 }
 
 /** Asks where the crowd is. Throws if this is not the dev server. */

@@ -27,8 +27,20 @@ interface FunctionStatus {
 
 const refreshMs = 1000;
 
+/** The trigger's functions, in the order in which a record comes to them. */
+const ofTrigger = ["TNN_inference", "measure_energy", "select_event", "format_event", "serialise_event", "archive_event", "updateModel", "retrain"];
+
+/** The workloads that share the scheduler: their heads, and whose function a name is. */
+const workloads: [string, (name: string) => boolean][] = [
+  ["Actions", (name) => !ofTrigger.includes(name) && !name.startsWith("annotate.")],
+  ["Trigger", (name) => ofTrigger.includes(name)],
+  ["Annotation", (name) => name.startsWith("annotate.")],
+];
+
 /** The panel of deployed functions, which asks the server while it is open. */
 export class FunctionsPanel {
+  /** Where the trigger's records come from; shown below the table. */
+  triggerSource = "";
   readonly #dialog = element<HTMLDialogElement>("functions");
   #before = new Map<string, FunctionStatus>();
   #timer: number | undefined;
@@ -67,8 +79,16 @@ export class FunctionsPanel {
   }
 
   #show(functions: FunctionStatus[]): void {
-    element("functions-note").textContent = functions.length ? "" : "This process runs no functions.";
-    element("functions-rows").replaceChildren(...functions.map((one) => this.#row(one)));
+    const records = this.triggerSource && `Records of the trigger: ${this.triggerSource}.`;
+    element("functions-note").textContent = functions.length ? records : "This process runs no functions.";
+    const rows: HTMLTableRowElement[] = [];
+    for (const [title, has] of workloads) {
+      const within = functions.filter(({ name }) => has(name));
+      if (!within.length) continue;
+      within.sort((a, b) => ofTrigger.indexOf(a.name) - ofTrigger.indexOf(b.name));
+      rows.push(head(title), ...within.map((one) => this.#row(one)));
+    }
+    element("functions-rows").replaceChildren(...rows);
     this.#before = new Map(functions.map((one) => [one.name, one]));
   }
 
@@ -102,6 +122,17 @@ export class FunctionsPanel {
     const seconds = was ? one.age_seconds - was.age_seconds : 0;
     return was && seconds > 0 ? Math.max(0, count(one) - count(was)) / seconds : 0;
   }
+}
+
+/** The row above the functions of a workload. */
+function head(title: string): HTMLTableRowElement {
+  const row = document.createElement("tr");
+  row.className = "workload";
+  const made = document.createElement("th");
+  made.textContent = title;
+  made.scope = "rowgroup";
+  row.append(made);
+  return row;
 }
 
 function refused(of: FunctionStatus): number {

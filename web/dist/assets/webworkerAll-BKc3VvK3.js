@@ -1,1 +1,0 @@
-import"./index-B73Xgz49.js";import"./init-C3AM1KU_.js";
