@@ -108,7 +108,7 @@ func Run(ctx context.Context, o Options) (*plan.Costs, error) {
 		Format: plan.CostsFormat, Version: plan.CostsVersion,
 		Measured: time.Now().UTC().Truncate(time.Second), Starling: version.String(), Machine: machine.CPU, Cores: machine.Cores,
 		Store: o.Target.Store, Durability: o.Target.Durability,
-		WakeUS: microseconds(itself.wake), Stalls: itself.stalls, SliceUS: microseconds(itself.slice), Moves: moves,
+		WakeUS: microseconds(itself.wake), Stalls: itself.stalls, SliceUS: microseconds(itself.slice), Moves: itself.moves,
 	}
 	c.Storage.Sync = itself.sync
 	c.Owner.RouteUS = routeUS
@@ -124,16 +124,9 @@ func Run(ctx context.Context, o Options) (*plan.Costs, error) {
 	return c, fitAll(c, all, o.Seed)
 }
 
-// What is not measured here.
-const (
-	// routeUS is half of what a routed action costs over a peer stream: go test
-	// -bench . ./regions/peer, see docs/performance.md.
-	routeUS = 0.7
-	// moves was counted in a trace of Linux 6.18 on two cores: of some 5,500 times that
-	// a thread waited for its core when another rested or went to rest, it went there
-	// 187 times. The kernel does not tell without privileges. See docs/performance.md.
-	moves = 0.034
-)
+// routeUS is not measured here: half of what a routed action costs over a peer
+// stream. go test -bench . ./regions/peer, see docs/performance.md.
+const routeUS = 0.7
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 

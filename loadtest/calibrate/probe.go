@@ -23,6 +23,7 @@ type probed struct {
 	sync   plan.Spread   // waiting for the disk, without the processor time of asking
 	stalls plan.Stalls
 	slice  time.Duration // that a thread asks the kernel for a core for
+	moves  float64       // share of wakes for which a thread goes to a core that rests, as its own works
 }
 
 // How long the probes take.
@@ -30,6 +31,7 @@ const (
 	probeWakes  = 400              // one each pause
 	probeSyncs  = 10 * time.Second // one each pause; the longest are what matters, and rare
 	probeStalls = 3 * time.Second
+	probeMoves  = 500                  // one each pause
 	probePause  = 2 * time.Millisecond // about that of a server's round trips to its store
 )
 
@@ -43,6 +45,9 @@ func probe(ctx context.Context, directory string, disk bool) (p probed, err erro
 		if p.sync, err = syncTimes(ctx, directory, probeSyncs); err != nil {
 			return p, err
 		}
+	}
+	if p.moves, err = moveShare(ctx, probeMoves); err != nil {
+		return p, err
 	}
 	cores := runtime.NumCPU()
 	p.slice = sliceTime(cores)

@@ -17,6 +17,9 @@ func TestProbes(t *testing.T) {
 	if err != nil || len(syncs.At) == 0 {
 		t.Errorf("waiting for the disk: %+v, %v", syncs, err)
 	}
+	if moves, err := moveShare(t.Context(), 10); err != nil || !(moves >= 0 && moves <= 1) {
+		t.Errorf("threads go elsewhere %v of the times, %v", moves, err)
+	}
 	s := stalls(t.Context(), runtime.NumCPU(), 20*time.Millisecond)
 	for _, microseconds := range s.Time.US {
 		if microseconds < float64(shortestStall/time.Microsecond) {

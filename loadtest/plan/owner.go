@@ -26,12 +26,13 @@ type owner struct {
 
 // shard is a shard that is served.
 type shard struct {
-	owner    *owner
-	store    *store
-	key      *invoke.Key
-	open     []*action
-	others   []*shard // those of other shares of the crowd that are like it
-	inFlight bool
+	owner     *owner
+	store     *store
+	key       *invoke.Key
+	open      []*action
+	others    []*shard // those of other shares of the crowd that are like it
+	submitted bool     // the store is to ask for a batch
+	inFlight  bool
 }
 
 // start is the instant of the policy's clock at which a simulation begins: an
@@ -193,28 +194,37 @@ func (o *owner) carryOut(run *invoke.Run, i int, until time.Duration) {
 	})
 }
 
-// seal makes a batch of what ran, unless one is in flight.
+// seal tells the store that there is something to append, unless it knows or a batch
+// is in flight. The batch is made when the store's round begins.
 func (s *shard) seal() {
-	if s.inFlight || len(s.open) == 0 {
+	if s.submitted || s.inFlight || len(s.open) == 0 {
 		return
 	}
+	s.submitted = true
+	s.owner.laneTo(s.store).submit(s.batch)
+}
+
+// batch makes one of all that ran until now; told is called, by the thread that reads
+// the answer, when it is in the log.
+func (s *shard) batch() (actions int, told func(reader *task)) {
 	batch := s.open
-	s.open, s.inFlight = nil, true
+	s.open, s.submitted, s.inFlight = nil, false, true
 	o, m := s.owner, s.owner.model
 	if m.measuring && !batch[0].stranger {
 		m.commits++
 	}
-	half, sealed := o.cost(m.costs.Owner.CommitUS/2), m.now
-	o.process.work(half, func() {
-		o.laneTo(s.store).submit(len(batch), func(reader *task) {
-			reader.post(half, func() {
-				if m.measuring {
-					m.result.Commit.RecordDuration(m.now - sealed)
-				}
-				o.publish(batch)
-				s.inFlight = false
-				s.seal()
-			})
+	sealed := m.now
+	return len(batch), func(reader *task) {
+		reader.post(o.halfCommit(), func() {
+			if m.measuring {
+				m.result.Commit.RecordDuration(m.now - sealed)
+			}
+			o.publish(batch)
+			s.inFlight = false
+			s.seal()
 		})
-	})
+	}
 }
+
+// halfCommit is what it takes to seal a batch, or to tell what one says.
+func (o *owner) halfCommit() time.Duration { return o.cost(o.model.costs.Owner.CommitUS / 2) }

@@ -23,7 +23,12 @@ func SpreadOf(times []time.Duration) (s Spread) {
 		return s
 	}
 	sorted := slices.Sorted(slices.Values(times))
-	for _, at := range spreadAt {
+	at := spreadAt
+	if second := float64(len(sorted)-2) / float64(len(sorted)-1); second > at[len(at)-2] {
+		// What happened once is not to happen more often.
+		at = slices.Insert(slices.Clone(at), len(at)-1, second)
+	}
+	for _, at := range at {
 		place := at * float64(len(sorted)-1)
 		i := min(int(place), len(sorted)-1)
 		value, rest := float64(sorted[i]), place-float64(i)

@@ -10,6 +10,19 @@ import (
 	"pgregory.net/rapid"
 )
 
+// One very long time among thousands stays as rare as it was.
+func TestASpreadKeepsWhatIsRareRare(t *testing.T) {
+	times := make([]time.Duration, 4000)
+	for i := range times {
+		times[i] = time.Millisecond
+	}
+	times[7] = time.Second
+	s := SpreadOf(times)
+	if err := s.validate(); err != nil || s.Mean() > 1000+1e6/4000 {
+		t.Errorf("the mean is %v us, %v: %+v", s.Mean(), err, s)
+	}
+}
+
 func TestASpreadHasTheQuantilesItWasMadeOf(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var times []time.Duration

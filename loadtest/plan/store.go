@@ -10,19 +10,16 @@ type lane struct {
 	store   *store
 	timer   *task // sends what had to wait
 	reader  *task // takes the answers
-	waiting []appended
+	waiting []ask
 	flight  bool
 	armed   bool
 	last    time.Duration // when the last round trip began
 	ease    float64       // how far the next may be put off, 0 to 1
 }
 
-// appended is a batch of so many actions; then is called, by the thread that reads
-// the answer, when it is in the log.
-type appended struct {
-	actions int
-	then    func(reader *task)
-}
+// ask makes a batch when a round trip begins: of so many actions. told is called, by
+// the thread that reads the answer, when it is in the log.
+type ask func() (actions int, told func(reader *task))
 
 func (o *owner) laneTo(s *store) *lane {
 	l := o.lanes[s]
@@ -33,8 +30,8 @@ func (o *owner) laneTo(s *store) *lane {
 	return l
 }
 
-func (l *lane) submit(actions int, then func(*task)) {
-	l.waiting = append(l.waiting, appended{actions, then})
+func (l *lane) submit(a ask) {
+	l.waiting = append(l.waiting, a)
 	l.advance()
 }
 
@@ -84,19 +81,30 @@ func (l *lane) advance() {
 		return
 	}
 	l.last, l.flight = m.now, true
-	round := l.waiting
+	asked := l.waiting
 	l.waiting = nil
-	l.store.take(round, func() {
+	l.owner.process.work(time.Duration(len(asked))*l.owner.halfCommit(), func() { l.send(asked) })
+}
+
+// send makes the batches, as late as can be, and sends them.
+func (l *lane) send(asked []ask) {
+	actions := 0
+	round := make([]func(*task), len(asked))
+	for i, batch := range asked {
+		n, told := batch()
+		actions, round[i] = actions+n, told
+	}
+	l.store.take(trip{appends: len(asked), actions: actions, then: func() {
 		l.reader.post(0, func() {})
-		for _, a := range round {
-			a.then(l.reader)
+		for _, told := range round {
+			told(l.reader)
 		}
 		// Those who are told now can still join the next.
 		l.reader.post(0, func() {
 			l.flight, l.ease = false, l.told()
 			l.advance()
 		})
-	})
+	}})
 }
 
 // store takes the round trips of all owners: all that wait at once, then it waits
@@ -117,11 +125,7 @@ type trip struct {
 
 // take takes a round trip, and stands in for those of other shares of the crowd
 // that the owners do not stand in for.
-func (s *store) take(round []appended, then func()) {
-	t := trip{appends: len(round), then: then}
-	for _, a := range round {
-		t.actions += a.actions
-	}
+func (s *store) take(t trip) {
 	s.push(t)
 	p := &s.model.part
 	for range s.model.poisson((1+p.stores.others)/(1+p.owners.others) - 1) {

@@ -24,7 +24,12 @@ func TestLanesKeepTheirInterval(t *testing.T) {
 			at := time.Duration(rapid.IntRange(0, 20_000).Draw(t, "at")) * time.Microsecond
 			m.after(at, func() {
 				began := l.last
-				l.submit(1, func(*task) { told = append(told, i) })
+				l.submit(func() (int, func(*task)) {
+					if !l.flight {
+						t.Fatal("a batch is made before its round begins")
+					}
+					return 1, func(*task) { told = append(told, i) }
+				})
 				if l.last != began && l.last-began < us(c.Storage.IntervalUS) {
 					t.Fatalf("round trips at %v and %v", began, l.last)
 				}
