@@ -218,9 +218,17 @@ func (o *crowdOptions) spec() (trial.Spec, error) {
 	switch {
 	case o.duration <= 0:
 		return s, fmt.Errorf("--duration %v: want a time above 0", o.duration)
+	case o.flags.Changed("rate") && o.rate == 0:
+		return s, errors.New("--rate 0: nobody would act; want more than 0")
+	case o.deadline <= 0:
+		return s, fmt.Errorf("--deadline %v: want a time above 0", o.deadline)
+	case o.masters > 1 && o.store != "redis":
+		return s, fmt.Errorf("--redis-masters %d needs --store redis", o.masters)
 	case o.flags.Changed("precision") && o.precision < leastPrecision:
 		return s, fmt.Errorf("--precision %s: want %g%% or more", &o.precision, 100*leastPrecision)
-	case o.self == (len(o.targets) > 0):
+	case o.self && len(o.targets) > 0:
+		return s, errors.New("give --self or --target, not both")
+	case !o.self && len(o.targets) == 0:
 		return s, errors.New("give --self, or --target")
 	case o.density != 1 && len(s.Scenario.Clusters) == 0:
 		return s, errors.New("--density is for scenarios with clusters: this one has groups or matches, whose size is in its file")

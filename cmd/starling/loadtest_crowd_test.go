@@ -118,7 +118,13 @@ func TestASweep(t *testing.T) {
 func TestLoadTestsThatCannotBe(t *testing.T) {
 	for _, c := range []struct{ arguments, why string }{
 		{"crowd", "give --self, or --target"},
-		{"crowd --self --target ws://127.0.0.1:1", "give --self, or --target"},
+		{"crowd --self --target ws://127.0.0.1:1", "give --self or --target, not both"},
+		{"crowd --self --rate 0", "--rate 0: nobody would act"},
+		{"crowd --self --deadline 0", "--deadline 0s: want a time above 0"},
+		{"crowd --self --redis-masters 3", "--redis-masters 3 needs --store redis"},
+		{"mix --duration 0s", "--duration 0s: want a time above 0"},
+		{"mix --json /nowhere/mix.json", "write /nowhere/mix.json"},
+		{"table1 --seeds 0", "want a whole number above 0"},
 		{"crowd --self --scenario nowhere", "there is no scenario"},
 		{"crowd --self --store paper", "want memory, embedded or redis"},
 		{"crowd --self --server fast", "want starling, or with --self yardstick"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-vr/starling/loadtest/report"
 	"github.com/starling-vr/starling/loadtest/together"
 )
 
@@ -73,7 +74,8 @@ Actions are pairs of people (scenario sparse) with Redis at disk, M at most 1 %;
 		},
 	}
 	o.flags(cmd, 6*time.Second)
-	cmd.Flags().IntVar(&seeds, "seeds", 3, "how many seeds a rate has to hold for")
+	seeds = 3
+	cmd.Flags().Var((*count)(&seeds), "seeds", "how many seeds a rate has to hold for")
 	cmd.Flags().BoolVar(&sweeps, "sweeps", true, "the third column, too")
 	return cmd
 }
@@ -111,6 +113,12 @@ contracts and then without, and prints what each got:
 }
 
 func (o *togetherOptions) run(work func(*together.Runner) (togetherResult, error), out io.Writer) error {
+	if o.duration <= 0 {
+		return fmt.Errorf("--duration %v: want a time above 0", o.duration)
+	}
+	if err := report.Writable(o.json, ""); err != nil {
+		return err
+	}
 	r, end, err := o.runner()
 	if err != nil {
 		return err
