@@ -30,12 +30,13 @@ type Feed struct {
 // The arena of a synthetic feed has mostEvents records, or as many as fit into
 // arenaBytes: the second-level cache of most processors.
 const (
-	mostEvents = 1 << 13
+	mostEvents = 1 << 11
 	arenaBytes = 512 << 10
 )
 
-// synthetic makes a feed of simulated events.
-func (c *Config) synthetic() (*Feed, error) {
+// synthetic makes a feed of simulated events; of records that are empty, for a test of
+// what the machine can hold, if they are not to be simulated.
+func (c *Config) synthetic(simulate bool) (*Feed, error) {
 	n, recipe, err := c.first()
 	if err != nil {
 		return nil, err
@@ -60,9 +61,11 @@ func (c *Config) synthetic() (*Feed, error) {
 			return nil, errors.Join(err, closeAll())
 		}
 		arenas = append(arenas, arena)
-		if i == 0 {
+		switch {
+		case !simulate:
+		case i == 0:
 			classes = c.fill(arena, d)
-		} else {
+		default:
 			copyFrom(arena, arenas[0])
 		}
 		f.Sources = append(f.Sources, &stream.Schedule{

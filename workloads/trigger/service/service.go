@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/starling-vr/starling/invoke"
+	"github.com/starling-vr/starling/invoke/stream"
 	"github.com/starling-vr/starling/workloads/trigger"
 	"github.com/starling-vr/starling/workloads/trigger/archive"
 )
@@ -37,7 +38,7 @@ type Service struct {
 // is left on the scheduler, and no file is touched but that of the weights. There must be
 // one thread (GOMAXPROCS) more than pollers.
 func (c *Config) Admit(scheduler *invoke.Scheduler, feed *Feed) error {
-	settings, feed, err := c.prepare(feed)
+	settings, feed, err := c.prepare(feed, false)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (c *Config) Threads(feed *Feed) int {
 
 // prepare gives the trigger's settings, but for the archive. One who gives a feed closes
 // it; the one returned closes what was made.
-func (c *Config) prepare(given *Feed) (trigger.Settings, *Feed, error) {
+func (c *Config) prepare(given *Feed, simulate bool) (trigger.Settings, *Feed, error) {
 	n, _, err := c.first()
 	if err != nil {
 		return trigger.Settings{}, nil, err
@@ -64,7 +65,7 @@ func (c *Config) prepare(given *Feed) (trigger.Settings, *Feed, error) {
 	if given != nil {
 		*feed = *given
 		feed.Close = nil
-	} else if feed, err = c.synthetic(); err != nil {
+	} else if feed, err = c.synthetic(simulate); err != nil {
 		return trigger.Settings{}, nil, err
 	}
 	s := c.settings(n)
@@ -75,7 +76,7 @@ func (c *Config) prepare(given *Feed) (trigger.Settings, *Feed, error) {
 // New deploys the trigger and lets its records fall due. Close ends it, and then the
 // feed.
 func New(c Config, d Deps) (*Service, error) {
-	settings, feed, err := c.prepare(d.Feed)
+	settings, feed, err := c.prepare(d.Feed, true)
 	if err != nil {
 		return nil, err
 	}
@@ -141,13 +142,16 @@ func (s *Service) Source() string { return s.feed.Name }
 // Close stops the pollers, lets what was selected go through the chain until ctx ends,
 // and closes the archive and the feed. The error says what was lost, or hangs.
 func (s *Service) Close(ctx context.Context) error {
-	s.trigger.Inference().Close()
+	_ = s.trigger.Inference().Close() // what hangs the trigger's Close says again
 	left := s.drain(ctx)
 	err := s.trigger.Close()
 	if left > 0 {
 		err = errors.Join(err, fmt.Errorf("trigger: %d selected events were still in the chain, and are lost", left))
 	}
-	err = errors.Join(err, s.archive.Close(), s.feed.close())
+	err = errors.Join(err, s.archive.Close())
+	if hung := (*stream.HungError)(nil); !errors.As(err, &hung) {
+		err = errors.Join(err, s.feed.close()) // else a kernel still reads the records
+	}
 	s.told.flush()
 	return err
 }

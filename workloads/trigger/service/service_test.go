@@ -134,7 +134,7 @@ func TestAFeedOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := settings(t)
-	simulated, err := c.synthetic()
+	simulated, err := c.synthetic(true)
 	if err != nil {
 		t.Fatal(err)
 	}
