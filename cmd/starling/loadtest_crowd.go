@@ -156,7 +156,6 @@ Exit status 3 when more was missed than --max-miss allows.`,
 	}
 	o.commonFlags(cmd)
 	flags := cmd.Flags()
-	flags.BoolVar(&o.beside, "yardstick", false, "with --self: let a yardstick have the same crowd, by turns before and after, and give the server's figures as ratios to it, too")
 	flags.BoolVar(&o.findLimit, "find-limit", false, "look for the highest rate at which no more than --max-miss (default 1%) is missed in every seed")
 	flags.BoolVar(&o.rateByLambda, "rate-by-lambda", false, "with --find-limit: change lambda instead of the number of participants")
 	flags.IntVar(&o.repeats, "repeats", 1, "with --find-limit: how often a run is made again that missed too much while other processes used over 10 % of this machine")
@@ -182,6 +181,7 @@ func (o *crowdOptions) commonFlags(cmd *cobra.Command) {
 
 	flags.BoolVar(&o.self, "self", false, "start a server on this machine and drive that")
 	flags.StringVar(&o.server, "server", report.Starling, "with --self: what to start: starling, or yardstick, the bare broadcast loop of \"starling loadtest yardstick\"")
+	flags.BoolVar(&o.beside, "yardstick", false, "with --self: let a yardstick have the same crowd, by turns before and after, and give the server's figures as ratios to it, too")
 	flags.DurationVar(&o.wait, "yardstick-wait", 0, "how long a yardstick lets what it is to write wait for company")
 	flags.IntVar(&o.pollers, "yardstick-pollers", yardstick.DefaultPollers, "threads of a yardstick")
 	flags.StringVar(&o.store, "store", "memory", "with --self: memory, embedded or redis (redis-server is started for it)")

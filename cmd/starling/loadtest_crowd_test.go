@@ -155,6 +155,7 @@ func TestLoadTestsThatCannotBe(t *testing.T) {
 		{"plan --scenario street --find-limit", "--find-limit is for --together"},
 		{"plan --scenario street --density 2", "--density is for scenarios with clusters"},
 		{"sweep --self --over colour --values 1", "want one of"},
+		{"sweep --target ws://127.0.0.1:1 --yardstick --over rate --values 1", "it is for --self"},
 		{"sweep --self --over owners --values 2", "need --self with --store redis"},
 	} {
 		_, err := run("", append([]string{"loadtest"}, strings.Fields(c.arguments)...)...)

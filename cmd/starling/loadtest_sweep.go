@@ -34,9 +34,12 @@ delivery and what was missed against it: a table, and with --report a page with 
 Parameters: participants; rate (lambda); density (a factor, for scenarios with clusters);
 group-size (of groups and matches); shards (over which groups are spread); owners (processes that
 own shards: --self with store redis); work (microseconds that each action keeps a processor busy
-for each neighbour: moves become calls of the function work).`,
+for each neighbour: moves become calls of the function work).
+
+With --yardstick a bare broadcast loop has the same crowd at each value, too, and the cost of a
+delivery is told absolute and as a ratio to it: what grows with both is the machine's.`,
 		Example: `  starling loadtest sweep --self --scenario street --over participants --values 400,1000,2000,4000
-  starling loadtest sweep --self --scenario street --over shards --values 1,10,100 --participants 800 --report out
+  starling loadtest sweep --self --scenario street --over shards --values 3,10,100 --participants 800 --yardstick --report out
   starling loadtest sweep --self --store redis --over owners --values 1,2,4 --seeds 3 --json sweep.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,7 +97,7 @@ func (o *sweepOptions) run(ctx context.Context, out io.Writer) error {
 		for i := range max(o.seeds, 1) {
 			with.Seed = o.seed + uint64(i)
 			with.Title = fmt.Sprintf("%s, %s %g, seed %d", s.Scenario.Name, o.over, value, with.Seed)
-			r, err := trial.Run(ctx, with)
+			r, err := o.once(ctx, with, len(runs))
 			if err != nil {
 				err = fmt.Errorf("%s %g: %w", o.over, value, err)
 			}

@@ -48,8 +48,7 @@ func (s *Sweep) figures(p *page, deadline float64) {
 	microseconds := plot.Axis{Label: "microseconds", FromZero: true}
 	p.add(s.figure("CPU per action", "Processor time of the server, Redis included, for each achieved action.", microseconds, nil,
 		line{"", first, ofServer(func(v *Server) float64 { return v.CPUUSPerAction }), decimals(1)}))
-	p.add(s.figure("CPU per delivery", "The same for each received delivery.", microseconds, nil,
-		line{"", first, ofServer(func(v *Server) float64 { return v.CPUUSPerDelivery }), decimals(2)}))
+	s.deliveryFigures(p, microseconds)
 	p.add(s.figure("M, misses", "Share later than D, or missing.", plot.Axis{Label: "share missed", FromZero: true, Top: 0.01, Write: plot.Percent}, nil,
 		line{"deliveries", missed, always(func(r *Run) float64 { return r.MissRate }), percent},
 		line{"deliveries at 30 ms", third, always(func(r *Run) float64 { return r.MissRate30MS }), percent},
@@ -65,6 +64,21 @@ func (s *Sweep) figures(p *page, deadline float64) {
 		line{"goodput", third, always(func(r *Run) float64 { return r.GoodputPerS }), writeRate}))
 	p.add(s.figure("Memory", "Largest resident memory of the server.", plot.Axis{Label: "MiB", FromZero: true}, nil,
 		line{"", first, ofServer(func(v *Server) float64 { return mebibytes(v.RSSBytes) }), decimals(0)}))
+}
+
+// deliveryFigures show the cost of a delivery, and with a yardstick its, too, and
+// the ratio of the two.
+func (s *Sweep) deliveryFigures(p *page, microseconds plot.Axis) {
+	if !s.beside() {
+		p.add(s.figure("CPU per delivery", "The same for each received delivery.", microseconds, nil, line{"", first, perDelivery, decimals(2)}))
+		return
+	}
+	p.add(s.figure("CPU per delivery", "The same for each received delivery; and that of the yardstick, a bare broadcast loop with the same crowd.", microseconds, nil,
+		line{"server", first, perDelivery, decimals(2)},
+		line{"yardstick", quiet, yardstickPerDelivery, decimals(2)}))
+	p.add(s.figure("Against the yardstick", "How many times as much a delivery costs the server: what grows for both is the machine's.", plot.Axis{Label: "ratio", FromZero: true},
+		[]plot.Mark{{At: 1, Name: "as much as the yardstick"}},
+		line{"", first, ratioOfDeliveries, decimals(2)}))
 }
 
 // line is a figure over the parameter.

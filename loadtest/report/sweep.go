@@ -102,6 +102,30 @@ func ofServer(of func(*Server) float64) func(*Run) (float64, bool) {
 	}
 }
 
+// yardstickPerDelivery is the processor time of the bare loop that had the same
+// crowd, if one had, for each delivery, microseconds.
+func yardstickPerDelivery(r *Run) (float64, bool) {
+	if r.Yardstick == nil {
+		return 0, false
+	}
+	v := r.Yardstick.CPUUSPerDelivery
+	return v, v != 0
+}
+
+// perDelivery is the server's processor time for each delivery, microseconds.
+var perDelivery = ofServer(func(s *Server) float64 { return s.CPUUSPerDelivery })
+
+// ratioOfDeliveries is how many times as much a delivery costs the server as the
+// yardstick.
+func ratioOfDeliveries(r *Run) (float64, bool) {
+	server, known := perDelivery(r)
+	yardstick, measured := yardstickPerDelivery(r)
+	if !known || !measured {
+		return 0, false
+	}
+	return server / yardstick, true
+}
+
 func decimals(n int) func(float64) string {
 	return func(x float64) string { return fmt.Sprintf("%.*f", n, x) }
 }
@@ -112,12 +136,21 @@ var columns = []column{
 	{"achieved/s", whole, always(func(r *Run) float64 { return r.AchievedPerS })},
 	{"deliveries/action", decimals(1), always(func(r *Run) float64 { return r.DeliveriesPerAction })},
 	{"CPU µs/action", decimals(1), ofServer(func(s *Server) float64 { return s.CPUUSPerAction })},
-	{"CPU µs/delivery", decimals(2), ofServer(func(s *Server) float64 { return s.CPUUSPerDelivery })},
+	{"CPU µs/delivery", decimals(2), perDelivery},
 	{"missed", percent, always(func(r *Run) float64 { return r.MissRate })},
 	{"actions missed", percent, always(func(r *Run) float64 { return r.ActionMissRate })},
 	{"p50 ms", decimals(1), ofArrivals(func(q *ArrivalQuantiles) float64 { return q.P50 })},
 	{"p99 ms", decimals(1), ofArrivals(func(q *ArrivalQuantiles) float64 { return q.P99 })},
 	{"MiB", whole, ofServer(func(s *Server) float64 { return mebibytes(s.RSSBytes) })},
+}
+
+// costColumns are those of columns before which yardstickColumns stand, where there
+// was a yardstick.
+const costColumns = 4
+
+var yardstickColumns = []column{
+	{"yardstick's", decimals(2), yardstickPerDelivery},
+	{"ratio", decimals(2), ratioOfDeliveries},
 }
 
 // spreadOf gives least, median and most of a figure at a point; false if no
@@ -153,6 +186,9 @@ func (p *SweepPoint) cell(c *column) string {
 func (s *Sweep) table() table {
 	t := table{Title: "By " + s.Parameter.Text, Head: []string{s.Parameter.Text, "runs"}}
 	columns := columns
+	if s.beside() {
+		columns = slices.Insert(slices.Clone(columns), costColumns, yardstickColumns...)
+	}
 	if s.Parameter.beside != nil {
 		columns = append([]column{*s.Parameter.beside}, columns...)
 	}
@@ -168,6 +204,13 @@ func (s *Sweep) table() table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// beside says whether a yardstick had the crowd of any run, too.
+func (s *Sweep) beside() bool {
+	return slices.ContainsFunc(s.Points, func(p SweepPoint) bool {
+		return slices.ContainsFunc(p.Runs, func(r Run) bool { return r.Yardstick != nil })
+	})
 }
 
 // number writes a value of a parameter.
@@ -204,17 +247,31 @@ func (s *Sweep) WriteTable(w io.Writer, markdown bool) error {
 	return err
 }
 
-// Flatness says how far processor time per delivery lies apart over the sweep.
+// Flatness says how far processor time per delivery lies apart over the sweep, and
+// with a yardstick its own and the ratio to it, which tells the server's part of that
+// from the machine's.
 func (s *Sweep) Flatness() string {
-	perDelivery := ofServer(func(v *Server) float64 { return v.CPUUSPerDelivery })
-	low, high := math.Inf(1), 0.0
+	low, high, ok := s.extremes(perDelivery)
+	if !ok {
+		return "The server's processor time is not known."
+	}
+	text := fmt.Sprintf("CPU per delivery: %.2f to %.2f µs, the largest %.0f %% above the least", low, high, 100*(high/low-1))
+	if low, high, ok = s.extremes(ratioOfDeliveries); !ok {
+		return text + "."
+	}
+	bareLow, bareHigh, _ := s.extremes(yardstickPerDelivery)
+	return fmt.Sprintf("%s; the yardstick's: %.2f to %.2f µs, %.0f %%; the ratio: %.2f to %.2f, %.0f %%.",
+		text, bareLow, bareHigh, 100*(bareHigh/bareLow-1), low, high, 100*(high/low-1))
+}
+
+// extremes are the least and the largest median of a figure; false if it is known
+// nowhere.
+func (s *Sweep) extremes(of func(*Run) (float64, bool)) (low, high float64, ok bool) {
+	low = math.Inf(1)
 	for i := range s.Points {
-		if _, median, _, ok := s.Points[i].spreadOf(perDelivery); ok && median > 0 {
+		if _, median, _, known := s.Points[i].spreadOf(of); known && median > 0 {
 			low, high = min(low, median), max(high, median)
 		}
 	}
-	if high == 0 {
-		return "The server's processor time is not known."
-	}
-	return fmt.Sprintf("CPU per delivery: %.2f to %.2f µs, the largest %.0f %% above the least.", low, high, 100*(high/low-1))
+	return low, high, high > 0
 }

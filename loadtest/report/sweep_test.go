@@ -80,6 +80,38 @@ func TestTheTableOfASweep(t *testing.T) {
 	}
 }
 
+// A sweep with a yardstick tells what a delivery costs that, too, and the ratio: by
+// it a cost that grows by half is flat where the yardstick's grows by half, too.
+func TestASweepBesideAYardstick(t *testing.T) {
+	var runs []Run
+	for i, participants := range []int{400, 4000} {
+		r := sample(uint64(i), 90, 1)
+		r.Participants = participants
+		bare := Measure{CPUUSPerDelivery: r.Server.CPUUSPerDelivery / 2}
+		r.Yardstick = &bare
+		runs = append(runs, r)
+	}
+	s, err := NewSweep("participants", runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range s.table().Rows {
+		if len(row) != len(s.table().Head) || row[7] != "2.00" {
+			t.Errorf("%q", row)
+		}
+	}
+	if head := s.table().Head; head[5] != "CPU µs/delivery" || head[6] != "yardstick's" || head[7] != "ratio" {
+		t.Errorf("%q", head)
+	}
+	if text := s.Flatness(); !strings.Contains(text, "the yardstick's: ") || !strings.HasSuffix(text, "the ratio: 2.00 to 2.00, 0 %.") {
+		t.Error(text)
+	}
+	text := pageOf(t, func(folder string) error { return WriteSweepPage(folder, s) })
+	if n := len(drawings.FindAllString(text, -1)); n != 7 || !strings.Contains(text, "Against the yardstick") {
+		t.Errorf("%d drawings, want 7", n)
+	}
+}
+
 func TestThePageOfASweep(t *testing.T) {
 	s := swept(t)
 	text := pageOf(t, func(folder string) error { return WriteSweepPage(folder, s) })
