@@ -20,7 +20,6 @@ import (
 	"github.com/starling-vr/starling/internal/redistest"
 	"github.com/starling-vr/starling/internal/reference"
 	"github.com/starling-vr/starling/internal/server"
-	"github.com/starling-vr/starling/workloads/trigger"
 )
 
 //go:generate go test -run ^TestReference -update .
@@ -94,7 +93,7 @@ type metric struct {
 func metrics(t *testing.T) []metric {
 	t.Helper()
 	settings, err := server.Load(config.Sources{Set: []string{
-		"listen=127.0.0.1:0", "auth.key=" + testKey, "gateway.drain_time=100ms", "bus.kind=redis", "region.roles=gateway,owner,annotate", "annotate.keep=1000",
+		"listen=127.0.0.1:0", "auth.key=" + testKey, "gateway.drain_time=100ms", "bus.kind=redis", "region.roles=gateway,owner,annotate,trigger", "annotate.keep=1000", "trigger.archive.directory=" + t.TempDir(),
 		"store.redis.addresses=" + redistest.Start(t, redisproc.Options{}).Address(),
 	}})
 	if err != nil {
@@ -160,15 +159,6 @@ func TestReferenceOfTheMetrics(t *testing.T) {
 	b.WriteString("# Metrics\n\nEvery process serves them at `/metrics` of its `listen` address, in Prometheus's text format; those of a role that it has not are missing. " +
 		"`starling_pubsub_redis_…` are there with `bus.kind = \"redis\"`.\nBesides these there are the usual `go_…` and `process_…`.\n\n")
 	tabulate(t, &b, metrics(t))
-	trial := prometheus.NewRegistry()
-	trial.MustRegister(trigger.NewCollector(nil))
-	b.WriteString("\n## The trigger\n\nA program that embeds [the trigger](../explanation/trigger.md) registers these (`trigger.NewCollector`); " +
-		"contracts, misses, refusals, Used and R of its functions are in `starling_function_…` above.\n\n")
-	ofTrigger := described(t, trial, nil)
-	for i := range ofTrigger {
-		ofTrigger[i].kind = cmp.Or(ofTrigger[i].kind, "gauge")
-	}
-	tabulate(t, &b, ofTrigger)
 	upToDate(t, "metrics.md", b.String())
 }
 

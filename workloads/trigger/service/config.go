@@ -24,7 +24,7 @@ type Config struct {
 	Network      string        `toml:"network" default:"jet" doc:"jet (records of 16 bytes), image or image-deep (2,048 bytes): which events the simulated detector makes, and the network that comes with Starling for them."`
 	Weights      string        `toml:"weights" default:"" doc:"Weights file (starling trigger train writes one) of a network to begin with instead, for records of the same size."`
 	Rate         float64       `toml:"rate" default:"100" doc:"Records per second (N_t) that fall due, from all pollers together: 0.1 to 1e8."`
-	Guarantee    bool          `toml:"guarantee" default:"true" doc:"The rate is guaranteed: what this machine cannot hold beside the other functions refuses to start, with the arithmetic. false: best effort, as fast as it goes."`
+	Guarantee    bool          `toml:"guarantee" default:"true" doc:"The rate is guaranteed: what this machine cannot hold beside the other functions refuses to start, with the arithmetic. false: best effort; a core is kept for each poller all the same, since nobody knows what it will take."`
 	Deadline     time.Duration `toml:"deadline" default:"10ms" doc:"From when a record is due to its decision (L_t). A yielding poller in a process with other roles holds milliseconds; microseconds and less need pinned pollers, in a process of role trigger alone, on cores that nothing else runs on."`
 	MissTarget   float64       `toml:"miss_target" default:"0.01" doc:"Tolerated share (0..1) of the records that are decided later."`
 	Pollers      int           `toml:"pollers" default:"1" doc:"Goroutines that decide, each with a thread of its own."`

@@ -129,7 +129,7 @@ func (c *Config) explain(err error) error {
 			fmt.Fprintf(&b, "\n  %s: %s", s.Resource, s.Arithmetic)
 		}
 	}
-	b.WriteString("\nLower trigger.rate, trigger.pollers, trigger.chain.rate or trigger.update.sample_rate, raise the deadline, or set trigger.guarantee = false (and trigger.chain.rate = 0) for best effort; docs/reference/invoke.md explains the tests.")
+	b.WriteString("\nLower trigger.rate, trigger.pollers, trigger.chain.rate or trigger.update.sample_rate, or raise the deadline; pinned pollers want a process of role trigger alone; docs/reference/invoke.md explains the tests.")
 	return errors.New(b.String())
 }
 

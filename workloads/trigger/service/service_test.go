@@ -190,7 +190,7 @@ func TestRefusals(t *testing.T) {
 			c.change(&set)
 			on := scheduler(t)
 			err := set.Admit(on, nil)
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "trigger.guarantee") {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Lower trigger.rate") {
 				t.Errorf("want %q, got %v", c.want, err)
 			}
 			if _, err := New(set, Deps{Scheduler: on, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), c.want) {
