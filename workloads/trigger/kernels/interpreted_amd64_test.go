@@ -73,7 +73,13 @@ func sumsOf(l *network.Layer, x []byte) []int32 {
 
 func TestWideKernelsInterpreted(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 4))
-	const size, units = 192, 8
+	for _, size := range []int{64, 128, 192, 320} {
+		wideInterpreted(t, random, size)
+	}
+}
+
+func wideInterpreted(t *testing.T, random *rand.Rand, size int) {
+	const units = 8
 	layer := &network.Random(network.Shape{Size: size, Pool: 1, Units: []int{units, 4}}, random).Layers[0]
 	p := newPacking(units / 4 * (32 + 4*size))
 	p.lines(layer)

@@ -16,7 +16,7 @@ type processor struct {
 	program   []instruction
 	general   map[string]uint64
 	vector    [32][64]byte
-	mask      uint64 // K1
+	mask      map[string]uint64 // K1, K2
 	zero      bool
 	segments  map[uint64][]byte // by the upper half of the address
 	arguments map[string]uint64
@@ -63,7 +63,7 @@ const stackAt = 9 << 32
 
 // run calls a kernel: arguments are memory, or integers.
 func (p *processor) run(names []string, arguments []any) error {
-	p.general, p.arguments = map[string]uint64{"SP": stackAt}, map[string]uint64{}
+	p.general, p.arguments, p.mask = map[string]uint64{"SP": stackAt}, map[string]uint64{}, map[string]uint64{}
 	p.segments = map[uint64][]byte{stackAt >> 32: make([]byte, 1<<12)}
 	for i, a := range arguments {
 		switch a := a.(type) {
@@ -80,12 +80,12 @@ func (p *processor) run(names []string, arguments []any) error {
 		if i.name == "RET" {
 			return nil
 		}
-		if i.name == "JNZ" && !p.zero {
+		if i.name == "JNZ" && !p.zero || i.name == "JZ" && p.zero {
 			for at = 0; p.program[at].label != i.operands[0]; at++ {
 			}
 			continue
 		}
-		if i.label == "" && i.name != "JNZ" && i.name != "VZEROUPPER" {
+		if i.label == "" && i.name != "JNZ" && i.name != "JZ" && i.name != "VZEROUPPER" {
 			if err := p.step(i); err != nil {
 				return fmt.Errorf("%s %s: %w", i.name, strings.Join(i.operands, ", "), err)
 			}
@@ -121,6 +121,8 @@ func isVector(operand string) bool {
 	return len(operand) > 1 && strings.IndexByte("XYZ", operand[0]) >= 0 && operand[1] >= '0' && operand[1] <= '9'
 }
 
+func isMask(operand string) bool { return operand == "K1" || operand == "K2" }
+
 func width(operand string) int {
 	return map[byte]int{'X': 16, 'Y': 32, 'Z': 64}[operand[0]]
 }
@@ -143,6 +145,9 @@ func (p *processor) source(operand string, n int) ([]byte, error) {
 func (p *processor) value(operand string, n int) (uint64, error) {
 	switch {
 	case strings.HasPrefix(operand, "$"):
+		if v, err := strconv.ParseUint(operand[1:], 0, 64); err == nil {
+			return v, nil
+		}
 		v, err := strconv.ParseInt(operand[1:], 0, 64)
 		return uint64(v), err
 	case strings.HasSuffix(operand, "(FP)"):
@@ -166,7 +171,7 @@ func (p *processor) value(operand string, n int) (uint64, error) {
 // step carries out one instruction.
 func (p *processor) step(i *instruction) error {
 	last := i.operands[len(i.operands)-1]
-	if i.name[0] == 'V' {
+	if i.name[0] == 'V' || i.name[0] == 'K' {
 		return p.stepVector(i, last)
 	}
 	n := 8
@@ -200,6 +205,8 @@ func (p *processor) step(i *instruction) error {
 		b -= a
 	case "SHLL", "SHLQ":
 		b <<= a
+	case "SHRQ":
+		b >>= a
 	case "INCL":
 		b++
 	case "DECQ":

@@ -11777,6 +11777,7 @@ run:
 line:
 	VMOVDQU 0(R9)(AX*1), Y4
 	VMOVDQU 32(R9)(AX*1), Y5
+	PREFETCHT1 8192(R9)(AX*1) // for records that lie in memory
 	VPMADDUBSW 0(DX), Y4, Y7
 	VPADDW Y7, Y0, Y0
 	VPMADDUBSW 32(DX), Y5, Y7
@@ -11877,6 +11878,8 @@ line:
 	VMOVDQU 32(R9)(AX*1), Y9
 	VMOVDQU 0(R10)(AX*1), Y10
 	VMOVDQU 32(R10)(AX*1), Y11
+	PREFETCHT1 8192(R9)(AX*1) // for records that lie in memory
+	PREFETCHT1 8192(R10)(AX*1) // for records that lie in memory
 	VMOVDQU 0(DX), Y12
 	VPMADDUBSW Y12, Y8, Y13
 	VPADDW Y13, Y0, Y0

@@ -64,7 +64,7 @@ func half512(g int) int   { return g%2*16 + g/2*4 }
 // constants is what stands before the weights of the jet kernels.
 func (p *packing) constants(threshold int32) {
 	for i := range 64 {
-		p.b = append(p.b, byte(4*(i%4)+i%16/4))
+		p.b = append(p.b, byte(i%2*8+i%16/4*2+1))
 	}
 	p.dword(math.MinInt32)
 	for range 15 {

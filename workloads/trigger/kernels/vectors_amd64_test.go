@@ -35,6 +35,9 @@ func (p *processor) stepVector(i *instruction, last string) error {
 		}
 		p.general[last] = uint64(uint32(dword(v, 0)))
 		return nil
+	case "KMOVQ":
+		p.mask[last] = p.general[i.operands[0]]
+		return nil
 	case "VPCMPEQD", "VPCMPEQW":
 		return p.equal(i, last)
 	}
@@ -52,8 +55,14 @@ func (p *processor) stepVector(i *instruction, last string) error {
 		immediate, _ = p.value(sources[0], 8)
 		sources = sources[1:]
 	}
-	masked := slices.Contains(sources, "K1")
-	sources = slices.DeleteFunc(slices.Clone(sources), func(s string) bool { return s == "K1" })
+	mask, size := ^uint64(0), 4
+	if at := slices.IndexFunc(sources, isMask); at >= 0 {
+		mask = p.mask[sources[at]]
+		sources = slices.Delete(slices.Clone(sources), at, at+1)
+		if i.name == "VPSHUFB" {
+			size = 1
+		}
+	}
 	name, a := i.name, []byte(nil)
 	var err error
 	if rest, ok := strings.CutSuffix(name, ".BCST"); ok {
@@ -77,9 +86,9 @@ func (p *processor) stepVector(i *instruction, last string) error {
 	if !byLane(name, immediate, a, b, out) && !withinLanes(name, immediate, a, b, out) {
 		return fmt.Errorf("unknown")
 	}
-	for lane := range n / 4 {
-		if masked && p.mask>>lane&1 == 0 {
-			copy(out[4*lane:4*lane+4], old[4*lane:])
+	for lane := range n / size {
+		if mask>>lane&1 == 0 {
+			copy(out[size*lane:size*(lane+1)], old[size*lane:])
 		}
 	}
 	p.set(last, out)
@@ -117,8 +126,8 @@ func (p *processor) equal(i *instruction, last string) error {
 			copy(bits[at:at+size], "\xff\xff\xff\xff")
 		}
 	}
-	if last == "K1" {
-		p.mask = mask
+	if isMask(last) {
+		p.mask[last] = mask
 	} else {
 		p.set(last, bits)
 	}
@@ -234,6 +243,10 @@ func withinLanes(name string, immediate uint64, a, b, out []byte) bool {
 		case "VPSHUFB":
 			for k := range 16 {
 				z[k] = y[x[k]&15]
+			}
+		case "VPMAXSB":
+			for k := range 16 {
+				z[k] = byte(max(int8(x[k]), int8(y[k])))
 			}
 		case "VPSHUFD":
 			for k := range 4 {

@@ -15,27 +15,44 @@ func (p *file) wide(isa *instructions, events int) {
 	p.op("SHLQ $4, R13 // bytes of sums an event")
 	p.line("block:")
 	const units = 4
-	acc := func(e, u int) int { return units*e + u }
-	for i := range units * events {
+	at := 2 // a sum waits five cycles for itself: one event has two of each unit
+	if events > 1 {
+		at = 1
+	}
+	acc := func(e, u, line int) int { return units*(e+line*events) + u }
+	for i := range units * events * at {
 		p.op("%s %s, %s, %s", isa.xor, isa.v(i), isa.v(i), isa.v(i))
 	}
-	p.op("%s (DX), X%d", isa.move, units*events)
-	p.op("%s X%d, (DI) // the biases, to be added to", isa.move, units*events)
+	p.op("%s (DX), X31", isa.move)
+	p.op("%s X31, (DI) // the biases, to be added to", isa.move)
 	p.op("ADDQ $32, DX")
 	p.op("XORQ AX, AX")
 	p.op("MOVQ BX, R8")
+	if at == 2 {
+		p.op("SHRQ $1, R8")
+		p.op("JZ odd")
+	}
 	p.line("line:")
-	p.lineVNNI(events, acc)
-	p.op("ADDQ $64, AX")
-	p.op("ADDQ $%d, DX", 64*units)
+	p.lines(events, at, acc)
 	p.countdown("R8", "line")
+	if at == 2 {
+		p.line("odd:")
+		p.op("MOVQ BX, R8")
+		p.op("ANDQ $1, R8")
+		p.op("JZ last")
+		p.lines(events, 1, acc)
+		p.line("last:")
+		for u := range units {
+			p.op("VPADDD Z%d, Z%[2]d, Z%[2]d", acc(0, u, 1), acc(0, u, 0))
+		}
+	}
 	bias, t := units*events, units*events+1
 	p.op("%s (DI), X%d", isa.move, bias)
 	p.op("MOVQ DI, R8")
 	for e := range events {
-		p.addUp(isa, acc(e, 0), t)
-		p.op("VPADDD X%d, X%d, X%d", bias, acc(e, 0), acc(e, 0))
-		p.op("VMOVDQU X%d, (R8)", acc(e, 0))
+		p.addUp(isa, acc(e, 0, 0), t)
+		p.op("VPADDD X%d, X%d, X%d", bias, acc(e, 0, 0), acc(e, 0, 0))
+		p.op("VMOVDQU X%d, (R8)", acc(e, 0, 0))
 		p.op("ADDQ R13, R8")
 	}
 	p.op("ADDQ $16, DI")
@@ -46,17 +63,27 @@ func (p *file) wide(isa *instructions, events int) {
 // record is the register with the address of event e.
 func record(e int) string { return [...]string{"R9", "R10", "R11", "R12"}[e] }
 
-func (p *file) lineVNNI(events int, acc func(e, u int) int) {
-	x := 4 * events
-	for e := range events {
-		p.op("VMOVDQU32 (%s)(AX*1), Z%d", record(e), x+e)
-	}
-	for u := range 4 {
-		p.op("VMOVDQU32 %d(DX), Z%d", 64*u, x+events+u)
+// lines adds the products of so many lines, each to its own sums.
+func (p *file) lines(events, count int, acc func(e, u, line int) int) {
+	const units, x, weights = 4, 16, 24
+	for line := range count {
 		for e := range events {
-			p.op("VPDPBUSD Z%d, Z%d, Z%d", x+events+u, x+e, acc(e, u))
+			p.op("VMOVDQU32 %d(%s)(AX*1), Z%d", 64*line, record(e), x+line+e)
+		}
+		for u := range units {
+			at := 64 * (units*line + u)
+			if events == 1 {
+				p.op("VPDPBUSD %d(DX), Z%d, Z%d", at, x+line, acc(0, u, line))
+				continue
+			}
+			p.op("VMOVDQU32 %d(DX), Z%d", at, weights+u)
+			for e := range events {
+				p.op("VPDPBUSD Z%d, Z%d, Z%d", weights+u, x+e, acc(e, u, line))
+			}
 		}
 	}
+	p.op("ADDQ $%d, AX", 64*count)
+	p.op("ADDQ $%d, DX", 64*units*count)
 }
 
 // addUp adds the lanes of each of the registers a .. a+3 and leaves the four sums

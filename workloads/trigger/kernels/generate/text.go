@@ -62,7 +62,7 @@ func (s *instructions) v(i int) string { return fmt.Sprintf("%s%d", s.register, 
 
 // Constants stand before the weights, at DX.
 const (
-	shuffleAt   = 0   // 4 x 4 bytes transposed in each 128 bits
+	shuffleAt   = 0   // twice the upper bytes of words 0 and 4, of 1 and 5 ... in each 128 bits
 	lowestAt    = 64  // the lowest integer in lane 0, 0 in the others
 	onesAt      = 128 // 16-bit ones
 	thresholdAt = 192 // in each lane

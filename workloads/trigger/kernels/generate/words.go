@@ -4,6 +4,10 @@ package main
 // 16 bits (kernels.offsets), they are added up there and widened once a layer. That
 // leaves two instructions for 32 products.
 
+// ahead is how many bytes ahead of them records are asked for: 8 KB. Into the second-level
+// cache: the first is too small for it.
+const ahead = 8 << 10
+
 // wideWords writes func wideWordsx<events>(records, stride, sums, weights, blocks): the
 // sums of a first layer over records of whole cache lines, four units a block:
 // sums[e][unit], 4*blocks values an event. The lines are cut into runs in which the
@@ -49,6 +53,9 @@ func (p *file) wideWords(events int) {
 		for half := range 2 {
 			p.op("VMOVDQU %d(%s)(AX*1), Y%d", 32*half, record(e), x+2*e+half)
 		}
+	}
+	for e := range events {
+		p.op("PREFETCHT1 %d(%s)(AX*1) // for records that lie in memory", ahead, record(e))
 	}
 	for u := range units {
 		for half := range 2 {
