@@ -43,6 +43,7 @@ type annotateOptions struct {
 	metrics             []string
 	connections         int
 	each                bool
+	transport           string
 	self                bool
 	set                 []string
 	inProcess           bool
@@ -96,6 +97,7 @@ in eight is refused. Runs are not interrupted, so a guarantee wants workflows be
 bursts of all of them at once below that: on two cores four workflows of up to 0.3 D.
 Exit status 3 when a larger share is late than --max-late allows.`,
 		Example: `  starling loadtest annotate --self --rate 4000 --arrivals bursts:200 --max-late 1% --json run.json
+  starling loadtest annotate --self --rate 4000 --transport grpc
   starling loadtest annotate --target https://play.example.org --token-file token --rate 100
   starling loadtest annotate --in-process --rate 6000 --find-limit
   starling loadtest annotate --synthetic --rate 20 --functions 8 --workflow-time 0.5-0.8 --arrivals uniform
@@ -134,6 +136,7 @@ func (o *annotateOptions) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.tokenFile, "token-file", "", "a `FILE` with a token instead")
 	flags.StringArrayVar(&o.metrics, "server-metrics", nil, "`URL` of /metrics of a process of the target; may be repeated")
 	flags.IntVar(&o.connections, "connections", 0, "connections to the server (default: 8, or with --each 256)")
+	flags.StringVar(&o.transport, "transport", "http", "http (NDJSON) or grpc: how documents are streamed to the server")
 	flags.BoolVar(&o.each, "each", false, "a request for each document, on connections that are kept, instead of streams")
 	flags.BoolVar(&o.self, "self", false, "start a server on this machine and drive that")
 	flags.StringArrayVar(&o.set, "set", nil, "with --self: a setting of the server, as `KEY=VALUE`; may be repeated")
@@ -189,6 +192,10 @@ func (o *annotateOptions) run(ctx context.Context, out io.Writer) error {
 		return errors.New("give one of --find-limit and --find-r")
 	case o.findR && !o.inProcess && !o.synthetic:
 		return errors.New("--find-r needs --in-process or --synthetic")
+	case o.transport != "http" && o.transport != "grpc":
+		return fmt.Errorf("--transport %q: want http or grpc", o.transport)
+	case o.transport == "grpc" && (o.each || o.inProcess || o.synthetic):
+		return errors.New("--transport grpc is for streams to --self or --target, without --each")
 	case o.precision < leastPrecision:
 		return fmt.Errorf("--precision %s: want %g%% or more", &o.precision, 100*leastPrecision)
 	case o.workers < 0:
@@ -268,6 +275,9 @@ func (o *annotateOptions) target(ctx context.Context, s *annotate.Spec) (annotat
 		if err != nil {
 			return nil, nil, errors.Join(err, end())
 		}
+	}
+	if o.transport == "grpc" {
+		return &annotate.GRPC{Door: door}, end, nil
 	}
 	if o.each {
 		if door.Connections == 0 {

@@ -53,9 +53,9 @@ func TestRefusalsAreRead(t *testing.T) {
 func TestPreparedDocumentsAreTheSame(t *testing.T) {
 	s := Spec{Corpus: corpus.Generated(corpus.Options{Seed: 1, HTMLShare: 0.2}), Words: Words{"uniform", 5, 40}, Seed: 3, documents: 50}
 	for connection := range 3 {
-		p := s.prepare(connection, 3)
+		p := prepare(&s, connection, 3, s.appendDocument)
 		for number := connection; number < 60; number += 3 { // those above 50 were not made
-			if got, want := p.append(nil, &s, number), s.appendDocument(nil, number); string(got) != string(want) {
+			if got, want := p.append(nil, number), s.appendDocument(nil, number); string(got) != string(want) {
 				t.Fatalf("document %d: %s, want %s", number, got, want)
 			}
 		}

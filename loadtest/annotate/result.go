@@ -25,7 +25,7 @@ type Result struct {
 	Started time.Time `json:"started" jsonschema:"when the run began (RFC 3339)"`
 	Command string    `json:"command" jsonschema:"command line, without secrets"`
 
-	Through  string  `json:"through" jsonschema:"in-process, stream (NDJSON) or request (one document each)"`
+	Through  string  `json:"through" jsonschema:"in-process, stream (NDJSON over HTTP), request (HTTP, one document each) or grpc (streams)"`
 	Workflow string  `json:"workflow" jsonschema:"name of the workflow, empty for the server's default"`
 	Words    string  `json:"words" jsonschema:"S: distribution of the number of words"`
 	Arrivals string  `json:"arrivals" jsonschema:"poisson, uniform or bursts:N"`

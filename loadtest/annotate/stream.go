@@ -59,7 +59,7 @@ func (s *Stream) Begin(_ context.Context, spec *Spec, answered func(int, *Answer
 			return errors.Join(err, s.End())
 		}
 		l := &line{stream: s, conn: conn, host: host}
-		l.made = spec.prepare(len(s.lines), s.connections())
+		l.made = prepare(spec, len(s.lines), s.connections(), spec.appendDocument)
 		l.more = sync.NewCond(&l.mu)
 		s.lines = append(s.lines, l)
 		l.done.Go(l.write)
@@ -165,7 +165,7 @@ func (l *line) write() {
 		for len(numbers) > 0 {
 			body = body[:0]
 			for len(numbers) > 0 && len(body) < chunkSize {
-				body = append(l.made.append(body, s.spec, numbers[0]), '\n')
+				body = append(l.made.append(body, numbers[0]), '\n')
 				numbers = numbers[1:]
 			}
 			chunk = strconv.AppendInt(chunk[:0], int64(len(body)), 16)
