@@ -143,6 +143,13 @@ func (g *Gateway) Ready() (ok bool, why string) {
 // updates have to spare, from 0 (none) to 1.
 func (g *Gateway) Told() (ease float64) { return g.hubs.Told() }
 
+// Rest says that sockets may leave what comes until Collect, which an owner in this
+// process calls before each round of its store; or, with false, that they may not.
+func (g *Gateway) Rest(on bool) { g.upgrader.Rest(on) }
+
+// Collect takes what the sockets brought until now, on the caller's goroutine.
+func (g *Gateway) Collect() { g.upgrader.Collect() }
+
 func (g *Gateway) readCell(shard world.ShardID, cell world.Cell, request uint64) {
 	g.router.ReadCell(g.edge, &clusterv1.ReadCell{Request: request, Shard: world.ShardMessage(shard), Cell: uint64(cell)})
 }

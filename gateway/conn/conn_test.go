@@ -45,6 +45,7 @@ func (r *receiver) Closed(_ conn.Conn, e error) { r.closed <- e }
 
 type server struct {
 	*httptest.Server
+	upgrader *conn.Upgrader
 	receiver *receiver
 }
 
@@ -78,7 +79,7 @@ func serveWith(t testing.TB, options conn.Options, w way, r *receiver, told conn
 		t.Fatal(err)
 	}
 	t.Cleanup(upgrader.Close)
-	s := &server{receiver: r}
+	s := &server{upgrader: upgrader, receiver: r}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := upgrader.Upgrade(w, r, func(conn.Conn) conn.Receiver { return told })
 		if err == nil {

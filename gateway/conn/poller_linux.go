@@ -25,18 +25,24 @@ const (
 	// until it has more.
 	epollEdge    = 1 << 31
 	epollWatched = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollEdge
+	watchedEpoll = syscall.EPOLLIN | epollEdge
 	epollEnding  = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 )
 
-// poller reads many sockets with one goroutine. Its epoll descriptor is itself
-// watched by the runtime's poller: the goroutine waits as one does for any
-// socket, and takes what is ready without waiting in the kernel. Locks are taken
-// in the order polled.mu, poller.mu.
+// poller reads many sockets with one goroutine. Their epoll descriptor stands in
+// another one, which the runtime's poller watches: the goroutine waits as one does
+// for any socket, and takes what is ready without waiting in the kernel. While
+// somebody else collects what is ready (see Upgrader.Rest) the one is taken out of
+// the other, so that no socket wakes anybody. Locks are taken in the order turning,
+// polled.mu, poller.mu.
 type poller struct {
 	options *Options
-	file    *os.File // the epoll descriptor
+	file    *os.File // the outer epoll descriptor
 	raw     syscall.RawConn
-	epoll   int // the same, valid while file is open
+	outer   int // the same, valid while file is open
+	epoll   int // that of the sockets, likewise
+
+	turning sync.Mutex // guards what is of a turn
 
 	mu      sync.Mutex
 	slots   []*polled // by the number that an event carries
@@ -44,10 +50,11 @@ type poller struct {
 	open    int
 	closing []expiry // by time
 	closed  bool     // no more are taken
+	over    bool     // the descriptors are closed
 	done    chan struct{}
 	wakeUps atomic.Uint64
 
-	// Of the goroutine.
+	// Of a turn.
 	events   []syscall.EpollEvent
 	turn     []wakeUp
 	again    []wakeUp // had more to read than one turn brings
@@ -73,21 +80,56 @@ func newPoller(options *Options) (*poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := syscall.SetNonblock(epoll, true); err != nil { // else os.NewFile would not have it watched
+	outer, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
 		_ = syscall.Close(epoll)
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(outer, true); err != nil { // else os.NewFile would not have it watched
+		_, _ = syscall.Close(epoll), syscall.Close(outer)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{options: options, epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"),
+	p := &poller{options: options, epoll: epoll, outer: outer, file: os.NewFile(uintptr(outer), "epoll"),
 		done: make(chan struct{}), events: make([]syscall.EpollEvent, eventsAtOnce)}
 	p.receiver.Buffer, p.clock = make([]byte, readAtOnce), arrival.NewClock(started)
-	if p.raw, err = p.file.SyscallConn(); err == nil {
+	if err = syscall.EpollCtl(outer, syscall.EPOLL_CTL_ADD, epoll, &syscall.EpollEvent{Events: watchedEpoll}); err != nil {
+		err = os.NewSyscallError("epoll_ctl", err)
+	} else if p.raw, err = p.file.SyscallConn(); err == nil {
 		err = p.file.SetReadDeadline(time.Time{}) // fails if it is not watched
 	}
 	if err != nil {
-		_ = p.file.Close()
+		p.shut()
 		return nil, err
 	}
 	return p, nil
+}
+
+func (p *poller) shut() {
+	_ = p.file.Close()
+	_ = syscall.Close(p.epoll)
+}
+
+// rest says that sockets are to wake nobody, because somebody collects; or that
+// they are to again: those that are ready then do at once.
+func (p *poller) rest(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.watch(!on)
+	}
+}
+
+// watch has the outer descriptor tell of the sockets, or not. Called under mu.
+func (p *poller) watch(on bool) {
+	event := syscall.EpollEvent{}
+	if on {
+		// What it told before still stands in its list of what is ready, and would
+		// not be told again: to ask for it strikes it out.
+		var told [1]syscall.EpollEvent
+		readyOf(p.outer, told[:])
+		event.Events = watchedEpoll
+	}
+	_ = syscall.EpollCtl(p.outer, syscall.EPOLL_CTL_MOD, p.epoll, &event)
 }
 
 // add watches a connection from now on.
@@ -149,6 +191,7 @@ func (p *poller) expire(c *polled) {
 func (p *poller) close() {
 	p.mu.Lock()
 	p.closed = true
+	p.watch(true)
 	left := slices.Clone(p.slots)
 	if p.open == 0 {
 		_ = p.file.SetReadDeadline(past)
@@ -165,18 +208,25 @@ func (p *poller) close() {
 // run is the goroutine.
 func (p *poller) run() {
 	defer close(p.done)
-	defer func() { _ = p.file.Close() }()
 	take := p.take
 	for {
 		if err := p.raw.Read(take); errors.Is(err, os.ErrDeadlineExceeded) && p.cutOff(time.Now()) {
-			return
+			break
 		}
 	}
+	p.turning.Lock()
+	p.mu.Lock()
+	p.over = true
+	p.shut()
+	p.mu.Unlock()
+	p.turning.Unlock()
 }
 
 // take serves the sockets that are ready. It reports false to wait, within the
 // same Read: what becomes ready after the kernel was asked wakes again.
 func (p *poller) take(uintptr) bool {
+	p.turning.Lock()
+	defer p.turning.Unlock()
 	n := readyOf(p.epoll, p.events)
 	if n == 0 && len(p.again) == 0 {
 		return false
@@ -184,6 +234,32 @@ func (p *poller) take(uintptr) bool {
 	p.wakeUps.Add(1)
 	p.serve(p.events[:n])
 	return n == len(p.events) || len(p.again) > 0 // there is more: look at the deadline, and go on
+}
+
+// turnsAtOnce bounds what one collection brings.
+const turnsAtOnce = 16
+
+// collect serves the sockets that are ready on the caller's goroutine, unless they
+// are being served: its own actions may have led here.
+func (p *poller) collect() {
+	if !p.turning.TryLock() {
+		return
+	}
+	defer p.turning.Unlock()
+	if p.over {
+		return
+	}
+	for range turnsAtOnce {
+		n := readyOf(p.epoll, p.events)
+		if n == 0 && len(p.again) == 0 {
+			return
+		}
+		p.wakeUps.Add(1)
+		p.serve(p.events[:n])
+		if n < len(p.events) && len(p.again) == 0 {
+			return
+		}
+	}
 }
 
 // serve reads the sockets that are ready, each once.
@@ -209,6 +285,8 @@ func (p *poller) serve(events []syscall.EpollEvent) {
 // cutOff ends connections whose peers did not answer a close frame in time, and
 // says whether the goroutine is to end.
 func (p *poller) cutOff(now time.Time) (done bool) {
+	p.turning.Lock()
+	defer p.turning.Unlock()
 	p.mu.Lock()
 	due := 0
 	for due < len(p.closing) && !p.closing[due].at.After(now) {

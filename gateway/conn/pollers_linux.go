@@ -2,6 +2,7 @@ package conn
 
 import (
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"github.com/starling-vr/starling/internal/arrival"
@@ -48,6 +49,22 @@ func (ps *pollers) wakeUps() (n uint64) {
 		n += p.wakeUps.Load()
 	}
 	return n
+}
+
+// collect has all pollers serve what is ready, and returns when they did.
+func (ps *pollers) collect() {
+	var others sync.WaitGroup
+	for _, p := range ps.all[1:] {
+		others.Go(p.collect)
+	}
+	ps.all[0].collect()
+	others.Wait()
+}
+
+func (ps *pollers) rest(on bool) {
+	for _, p := range ps.all {
+		p.rest(on)
+	}
 }
 
 func (ps *pollers) close() {

@@ -13,4 +13,8 @@ func (*pollers) adopt(net.Conn, bool) (opened, error) { return nil, nil }
 
 func (*pollers) wakeUps() uint64 { return 0 }
 
+func (*pollers) collect() {}
+
+func (*pollers) rest(bool) {}
+
 func (*pollers) close() {}

@@ -77,6 +77,23 @@ func (u *Upgrader) WakeUps() uint64 {
 	return u.pollers.wakeUps()
 }
 
+// Rest says that sockets need wake no poller from now on, since Collect will be
+// called again soon; or, with false, that they must. What is ready waits until then.
+// Connections with a reading goroutine are not concerned.
+func (u *Upgrader) Rest(on bool) {
+	if u.pollers != nil {
+		u.pollers.rest(on)
+	}
+}
+
+// Collect serves what the sockets of pollers brought until now, on the caller's
+// goroutine: their Receivers were told when it returns.
+func (u *Upgrader) Collect() {
+	if u.pollers != nil {
+		u.pollers.collect()
+	}
+}
+
 // Close cuts off the connections that pollers read and waits until their
 // receivers know; the other ones live on until they are closed. Connections that
 // come later end at once.

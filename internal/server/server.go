@@ -218,8 +218,9 @@ func (s *Server) startGateway(inside context.Context, parts *regions.Parts) erro
 	if err != nil {
 		return err
 	}
-	if rounds, ok := s.stores.log.(interface{ AfterRound(func() float64) }); ok && s.redisBus == nil {
+	if rounds, ok := s.stores.log.(rounds); ok && s.redisBus == nil {
 		rounds.AfterRound(s.gateway.Told)
+		rounds.BeforeRound(s.gateway)
 	}
 	parts.Edge, parts.Connections = s.gateway.Edge(), s.gateway.Connections
 	s.node.Router().Listen(s.gateway.RoutesChanged)

@@ -62,3 +62,9 @@ func (r Redis) nodes() redisnodes.Config {
 }
 
 func (s stores) close() error { return errors.Join(s.directory.Close(), s.log.Close()) }
+
+// rounds is a store that appends in rounds.
+type rounds interface {
+	BeforeRound(redis.Feed)
+	AfterRound(func() (ease float64))
+}

@@ -32,6 +32,8 @@ type lane struct {
 	sent       time.Time // when the last round trip began
 	ease       float64   // how far the next round may be put off, 0 to 1
 	writing    bool
+	dense      bool // the round trip before began shortly before this one
+	driving    bool // the timer collects what the feed has, see Log.BeforeRound
 	timer      *time.Timer
 	armed      bool
 
@@ -68,20 +70,12 @@ func (n *lane) advance() {
 		return
 	}
 	now := time.Now()
-	ease := n.ease
-	if n.late {
-		ease = 0
-	}
-	if rest := n.sent.Add(n.log.config.interval(ease)).Sub(now); rest > 0 { // sent may be zero: no plain subtraction
-		n.armed = true
-		if n.timer == nil {
-			n.timer = time.AfterFunc(rest, n.due)
-		} else {
-			n.timer.Reset(rest)
-		}
+	if rest := n.rest(now); rest > 0 {
+		n.arm(rest)
 		n.mu.Unlock()
 		return
 	}
+	n.dense = now.Sub(n.sent) < 2*n.interval()
 	n.sent, n.writing, n.late = now, true, false
 	round, conn := n.waiting, n.conn
 	n.waiting, n.spare = n.spare[:0], nil
@@ -90,10 +84,65 @@ func (n *lane) advance() {
 	n.send(conn, round)
 }
 
+// interval is how long after a round trip began the next may.
+func (n *lane) interval() time.Duration {
+	if n.late {
+		return n.log.config.interval(0)
+	}
+	return n.log.config.interval(n.ease)
+}
+
+func (n *lane) rest(now time.Time) time.Duration {
+	return n.sent.Add(n.interval()).Sub(now) // sent may be zero: no plain subtraction
+}
+
+func (n *lane) arm(rest time.Duration) {
+	n.armed = true
+	if n.timer == nil {
+		n.timer = time.AfterFunc(rest, n.due)
+	} else {
+		n.timer.Reset(rest)
+	}
+}
+
+// due begins the round trip that the timer put off. Where round trips follow each
+// other it brings first what came meanwhile; if the one before is not over, or
+// nothing came, whoever brings appends is to do so by himself again.
 func (n *lane) due() {
 	n.mu.Lock()
 	n.armed = false
+	if n.driving && !n.writing && len(n.flight) == 0 {
+		n.writing = true // so that nobody begins meanwhile
+		n.mu.Unlock()
+		n.log.feed.collect()
+		n.mu.Lock()
+		n.writing = false
+	}
 	n.advance()
+	n.mu.Lock()
+	stop := n.driving && !n.armed
+	n.driving = n.driving && !stop
+	n.mu.Unlock()
+	if stop {
+		n.log.feed.drive(false)
+	}
+}
+
+// drive arms the timer for the next round trip, whether or not there is anything
+// for it yet, if round trips follow each other. Called with the lock held; start says
+// that the feed is to be told once it is released.
+func (n *lane) drive() (start bool) {
+	if !n.dense || n.closed || n.armed || n.log.feed.of.Load() == nil {
+		return false
+	}
+	rest := n.rest(time.Now())
+	if rest <= 0 {
+		return false
+	}
+	n.arm(rest)
+	start = !n.driving
+	n.driving = true
+	return start
 }
 
 // send asks for the batches of a round trip and sends them.
@@ -133,7 +182,11 @@ func (n *lane) send(conn net.Conn, round []*world.Append) {
 		return
 	}
 	n.flight = ready
+	start := n.drive()
 	n.mu.Unlock()
+	if start {
+		n.log.feed.drive(true)
+	}
 	if len(out) <= inline {
 		n.write(conn, out)
 		return
@@ -153,6 +206,9 @@ func (n *lane) awaitSeal(a *world.Append) {
 	n.mu.Lock()
 	n.late = true
 	n.waiting = append(n.waiting, a)
+	if n.armed {
+		n.arm(max(0, n.rest(time.Now())))
+	}
 	n.advance()
 }
 
@@ -314,12 +370,17 @@ func (n *lane) broken(conn net.Conn, why error) {
 // close ends the lane, over which nothing is under way any more.
 func (n *lane) close() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.closed = true
 	if n.timer != nil {
 		n.timer.Stop()
 	}
 	if n.conn != nil {
 		_ = n.conn.Close()
+	}
+	drove := n.driving
+	n.driving = false
+	n.mu.Unlock()
+	if drove {
+		n.log.feed.drive(false)
 	}
 }

@@ -90,6 +90,7 @@ type Log struct {
 	nodes  *redisnodes.Nodes
 	lanes  sync.Map // address of a node to *lane
 	told   atomic.Pointer[func() float64]
+	feed   feed
 
 	mu      sync.RWMutex
 	closed  bool
