@@ -80,6 +80,9 @@ func (p *processor) run(names []string, arguments []any) error {
 		if i.name == "RET" {
 			return nil
 		}
+		if i.name == "PREFETCHT1" { // brings closer what is not to be read yet, or is not there
+			continue
+		}
 		if i.name == "JNZ" && !p.zero || i.name == "JZ" && p.zero {
 			for at = 0; p.program[at].label != i.operands[0]; at++ {
 			}
