@@ -4,7 +4,9 @@
 # the system's, which needs its AVX-512, --enable-evex), GNU as and ld, isolinux and xorriso:
 # where Debian's packages of them are missing, root installs them. MODEL is Bochs' name of the
 # processor. Prints how many calls were run, and instructions of each kernel a call; fails
-# when a result differs.
+# when a result differs. Tried with Bochs built from its source (3.0.devel: --enable-x86-64
+# --enable-avx --enable-evex --enable-all-optimizations --with-nogui, BOCHS=./bochs), not yet
+# with Debian's package.
 set -eu
 cd "$(dirname "$0")/.."
 model=${MODEL:-tigerlake}
