@@ -158,7 +158,7 @@ Exit status 3 when more was missed than --max-miss allows.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.findLimit, "find-limit", false, "look for the highest rate at which no more than --max-miss (default 1%) is missed in every seed")
 	flags.BoolVar(&o.rateByLambda, "rate-by-lambda", false, "with --find-limit: change lambda instead of the number of participants")
-	flags.IntVar(&o.repeats, "repeats", 1, "with --find-limit: how often a run is made again that missed too much while other processes used over 10 % of this machine")
+	flags.IntVar(&o.repeats, "repeats", 1, "with --find-limit: how often a run is made again that missed too much while other processes used over 10 % of this machine, or its host kept over 1 % of it")
 	flags.Var(&o.precision, "precision", "with --find-limit: of the rate that is found")
 	flags.Var(&o.maxMiss, "max-miss", "share of deliveries that may miss the deadline, for exit status 3")
 	return cmd
