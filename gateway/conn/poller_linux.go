@@ -49,6 +49,7 @@ type poller struct {
 	free    []int32   // slots without a connection
 	open    int
 	closing []expiry // by time
+	behind  bool     // the goroutine is to go on with what a collection left
 	closed  bool     // no more are taken
 	over    bool     // the descriptors are closed
 	done    chan struct{}
@@ -182,7 +183,7 @@ func (p *poller) expire(c *polled) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closing = append(p.closing, expiry{c, at})
-	if len(p.closing) == 1 {
+	if len(p.closing) == 1 && !p.behind {
 		_ = p.file.SetReadDeadline(at)
 	}
 }
@@ -191,7 +192,9 @@ func (p *poller) expire(c *polled) {
 func (p *poller) close() {
 	p.mu.Lock()
 	p.closed = true
-	p.watch(true)
+	if !p.over {
+		p.watch(true)
+	}
 	left := slices.Clone(p.slots)
 	if p.open == 0 {
 		_ = p.file.SetReadDeadline(past)
@@ -260,6 +263,11 @@ func (p *poller) collect() {
 			return
 		}
 	}
+	// No socket tells again of what is left in it, so its goroutine goes on.
+	p.mu.Lock()
+	p.behind = true
+	_ = p.file.SetReadDeadline(past)
+	p.mu.Unlock()
 }
 
 // serve reads the sockets that are ready, each once.
@@ -298,6 +306,7 @@ func (p *poller) cutOff(now time.Time) (done bool) {
 	if len(p.closing) > 0 {
 		next = p.closing[0].at
 	}
+	p.behind = false
 	_ = p.file.SetReadDeadline(next)
 	p.mu.Unlock()
 	for _, e := range late {

@@ -4,9 +4,11 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
+	starlingv1 "github.com/starling-vr/starling/api/starling/v1"
 	"github.com/starling-vr/starling/gateway/conn"
 )
 
@@ -97,4 +99,58 @@ type again struct {
 func (a *again) Messages(conn.Conn, [][]byte) {
 	a.upgrader.Load().Collect()
 	a.came <- struct{}{}
+}
+
+// However a connection ends, its receiver hears of it though pollers rest.
+func TestConnectionsEndWhilePollersRest(t *testing.T) {
+	options := conn.Options{Pollers: 2, CloseWait: 20 * time.Millisecond}
+	for name, end := range map[string]func(s *server, ws *websocket.Conn, c conn.Conn){
+		"nobody collects any more": func(s *server, ws *websocket.Conn, _ conn.Conn) {
+			_ = ws.Close()
+			s.upgrader.Rest(false)
+		},
+		"collected": func(s *server, ws *websocket.Conn, _ conn.Conn) {
+			_ = ws.Close()
+			for len(s.receiver.closed) == 0 {
+				s.upgrader.Collect()
+				runtime.Gosched()
+			}
+		},
+		"cut off in time": func(_ *server, _ *websocket.Conn, c conn.Conn) {
+			c.Close(starlingv1.CloseCode_FULL, "full")
+		},
+		"all are closed": func(s *server, _ *websocket.Conn, _ conn.Conn) {
+			s.upgrader.Close()
+			s.upgrader.Rest(true)
+			s.upgrader.Collect()
+			s.upgrader.Rest(false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, options, way{})
+			s.upgrader.Rest(true)
+			ws, c := s.dial(t, conn.ProtoSubprotocol)
+			end(s, ws, c)
+			<-s.receiver.closed
+		})
+	}
+}
+
+// Connections that no poller reads are heard while pollers rest, and those that
+// came meanwhile once they do not.
+func TestOthersAreHeardWhilePollersRest(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		s := serve(t, conn.Options{Pollers: 2}, w)
+		s.upgrader.Rest(true)
+		ws, _ := s.dial(t, conn.ProtoSubprotocol)
+		if err := ws.WriteMessage(websocket.BinaryMessage, []byte("up")); err != nil {
+			t.Fatal(err)
+		}
+		if !w.portable && !w.secure {
+			s.upgrader.Rest(false)
+		}
+		if got := <-s.receiver.messages; len(got) != 1 || got[0] != "up" {
+			t.Errorf("received %q", got)
+		}
+	})
 }

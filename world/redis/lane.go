@@ -34,6 +34,7 @@ type lane struct {
 	writing    bool
 	dense      bool // the round trip before began shortly before this one
 	driving    bool // the timer collects what the feed has, see Log.BeforeRound
+	collecting bool // right now
 	timer      *time.Timer
 	armed      bool
 
@@ -44,6 +45,9 @@ const (
 	// inline is how much may be written by whoever submits: it fits the socket's
 	// buffer, which is empty then, so that nobody waits.
 	inline = 64 << 10
+	// patience is how long a round trip waits for what the feed brings: something
+	// that it leads to may hang.
+	patience = 20 * time.Millisecond
 	// keptOut is how large a buffer is kept for the next round trip.
 	keptOut = 1 << 20
 )
@@ -106,17 +110,20 @@ func (n *lane) arm(rest time.Duration) {
 }
 
 // due begins the round trip that the timer put off. Where round trips follow each
-// other it brings first what came meanwhile; if the one before is not over, or
-// nothing came, whoever brings appends is to do so by himself again.
+// other it brings first what came meanwhile; if the one before is not over, nothing
+// came, or what was to bring it does not return, whoever brings appends is to do so
+// by himself again.
 func (n *lane) due() {
 	n.mu.Lock()
 	n.armed = false
-	if n.driving && !n.writing && len(n.flight) == 0 {
-		n.writing = true // so that nobody begins meanwhile
+	if n.driving && !n.collecting && !n.writing && len(n.flight) == 0 {
+		n.collecting = true
+		n.arm(patience) // nobody begins meanwhile
 		n.mu.Unlock()
 		n.log.feed.collect()
 		n.mu.Lock()
-		n.writing = false
+		n.collecting, n.armed = false, false
+		n.timer.Stop()
 	}
 	n.advance()
 	n.mu.Lock()
@@ -132,7 +139,7 @@ func (n *lane) due() {
 // for it yet, if round trips follow each other. Called with the lock held; start says
 // that the feed is to be told once it is released.
 func (n *lane) drive() (start bool) {
-	if !n.dense || n.closed || n.armed || n.log.feed.of.Load() == nil {
+	if !n.dense || n.closed || n.armed || n.collecting || n.log.feed.of.Load() == nil {
 		return false
 	}
 	rest := n.rest(time.Now())
@@ -206,7 +213,7 @@ func (n *lane) awaitSeal(a *world.Append) {
 	n.mu.Lock()
 	n.late = true
 	n.waiting = append(n.waiting, a)
-	if n.armed {
+	if n.armed && !n.collecting {
 		n.arm(max(0, n.rest(time.Now())))
 	}
 	n.advance()
