@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/starling-vr/starling/loadtest/calibrate"
 	"github.com/starling-vr/starling/loadtest/plan"
@@ -31,6 +32,7 @@ type planOptions struct {
 	together     bool
 	limit        bool
 	request      plan.Request
+	flags        *pflag.FlagSet
 }
 
 // count is a whole number above 0 that may be written as 6e6. The 0 that it may be
@@ -72,6 +74,7 @@ tester share the cores of one machine. See docs/how-to/plan-capacity.md for what
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.OutOrStdout(), cmd.ErrOrStderr()) },
 	}
 	flags := cmd.Flags()
+	o.flags = flags
 	flags.StringVar(&o.scenario, "scenario", "pokemon-go", "`NAME` of a scenario, or a TOML file")
 	flags.Var(&o.participants, "participants", "participants present at once (default: the scenario's)")
 	flags.Float64Var(&o.request.Rate, "rate", 0, "lambda: actions per second of each, on average (default: the scenario's)")
@@ -107,6 +110,9 @@ func (o *planOptions) run(out, progress io.Writer) error {
 		r.Participants = r.Scenario.Participants
 	}
 	r.Progress = func(line string) { fmt.Fprintln(progress, line) }
+	if err := o.check(); err != nil {
+		return err
+	}
 	switch {
 	case o.request.Density != 1 && len(r.Scenario.Clusters) == 0:
 		return errors.New("--density is for scenarios with clusters: this one has groups or matches, whose size is in its file")
@@ -115,9 +121,9 @@ func (o *planOptions) run(out, progress io.Writer) error {
 	case o.together:
 		return o.predict(out)
 	}
-	if d := &o.deployment; d.Gateways+d.Owners+d.Stores > 0 {
+	if d := &o.deployment; o.fixed() {
 		if d.Gateways < 1 || d.Owners < 1 || d.Stores < 1 {
-			return errors.New("give --gateways, --owners and --stores, or none of them")
+			return errors.New("give --gateways, --owners and --stores, each above 0, or none of them")
 		}
 		if d.Cores == 0 {
 			d.Cores = 4
@@ -134,6 +140,35 @@ func (o *planOptions) run(out, progress io.Writer) error {
 		}
 	}
 	return writeJSON(o.json, out, answer)
+}
+
+// check refuses what would be taken for a default.
+func (o *planOptions) check() error {
+	r := &o.request
+	switch {
+	case r.Rate < 0 || r.Rate == 0 && o.flags.Changed("rate"):
+		return fmt.Errorf("--rate %g: nobody would act; want more than 0", r.Rate)
+	case r.Deadline <= 0:
+		return fmt.Errorf("--deadline %v: want a time above 0", r.Deadline)
+	case r.Duration < 0 || r.Duration == 0 && o.flags.Changed("duration"):
+		return fmt.Errorf("--duration %v: want a time above 0", r.Duration)
+	case !(r.Density > 0):
+		return fmt.Errorf("--density %g: want more than 0", r.Density)
+	case r.Connections < 1:
+		return fmt.Errorf("--connections %d: want 1 or more", r.Connections)
+	case o.maxMiss <= 0:
+		return fmt.Errorf("--max-miss %s: want more than 0", o.maxMiss.String())
+	case o.busiest <= 0:
+		return fmt.Errorf("--busiest %s: want more than 0", o.busiest.String())
+	case o.together && o.fixed():
+		return errors.New("--gateways, --owners and --stores are not for --together: there is one of each")
+	}
+	return nil
+}
+
+// fixed says whether a deployment was given.
+func (o *planOptions) fixed() bool {
+	return o.flags.Changed("gateways") || o.flags.Changed("owners") || o.flags.Changed("stores")
 }
 
 func readCosts(path string) (*plan.Costs, error) {

@@ -50,11 +50,32 @@ func TestPlanPredictsARunOnOneMachine(t *testing.T) {
 }
 
 func TestPlanRefuses(t *testing.T) {
-	for _, arguments := range [][]string{
-		{"--participants", "1.5"}, {"--participants", "many"}, {"--scenario", "nowhere"}, {"--gateways", "2"}, {"--costs", "/nonexistent"}, {"--max-miss", "2"},
+	for arguments, why := range map[string]string{
+		"--participants 1.5": "whole number", "--participants many": "whole number", "--scenario nowhere": "there is no scenario",
+		"--gateways 2": "give --gateways, --owners and --stores", "--gateways 0 --owners 0 --stores 0": "each above 0", "--gateways -1 --owners 1 --stores 0": "each above 0",
+		"--costs /nonexistent": "no such file", "--max-miss 2": "", "--max-miss 0": "--max-miss 0", "--busiest 0": "--busiest 0",
+		"--rate 0": "--rate 0: nobody would act", "--rate -1": "--rate -1: nobody would act", "--together --rate 0": "--rate 0: nobody would act",
+		"--deadline 0": "--deadline 0s: want a time above 0", "--deadline -1ms": "--deadline -1ms: want a time above 0", "--duration 0": "--duration 0s: want a time above 0",
+		"--connections 0": "--connections 0: want 1 or more", "--density 0": "--density 0: want more than 0",
+		"--together --gateways 2 --owners 1 --stores 1": "are not for --together",
 	} {
-		if out, err := runPlan(t, arguments...); err == nil {
-			t.Errorf("%v was taken: %s", arguments, out)
+		out, err := runPlan(t, strings.Fields(arguments)...)
+		if err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%v: %v, want %q: %s", arguments, err, why, out)
+		}
+	}
+}
+
+// A deployment of one's own says each bound that it exceeds.
+func TestPlanSaysWhyADeploymentDoesNotHold(t *testing.T) {
+	out, err := runPlan(t, "--scenario", "street", "--participants", "2000", "--rate", "0.5", "--duration", "1s",
+		"--gateways", "2", "--owners", "1", "--stores", "1", "--connections", "900", "--busiest", "0.1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"does not hold", "a gateway has 1000 connections, more than 900", "gateways are busy for", "owners are busy for", "stores are busy for", "more than 0.1 %"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not said:\n%s", want, out)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestCalibrationOfARealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Fit.Runs) != 2 || c.Gateway.WriteUS+c.Gateway.ActionUS <= 0 || c.Owner.RunBytes <= 0 || c.Cores < 1 {
+	if len(c.Fit.Runs) != 2 || c.Gateway.WriteUS+c.Gateway.ActionUS <= 0 || c.Owner.RunUS <= 0 || c.Cores < 1 {
 		t.Errorf("%+v", c)
 	}
 	for _, run := range c.Fit.Runs {

@@ -95,3 +95,14 @@ func TestConnectionBytes(t *testing.T) {
 		}
 	}
 }
+
+// A run counts for as many actions as it had.
+func TestMeanRun(t *testing.T) {
+	all := []plan.FitRun{{Actions: 100, Seconds: 2, RunUS: 30}, {Actions: 1000, Seconds: 2, RunUS: 8}}
+	if got := meanRun(all); math.Abs(got-10) > 1e-9 {
+		t.Errorf("%v", got)
+	}
+	if got := meanRun(nil); got != 0 {
+		t.Errorf("%v without runs", got)
+	}
+}

@@ -94,7 +94,9 @@ type OwnerCosts struct {
 	CommitUS float64 `json:"commit_us"` // a batch, whatever is in it: sealing, appending, telling
 	RouteUS  float64 `json:"route_us"`  // an action or message that comes from, or goes to, another process
 
-	RunBytes float64 `json:"run_bytes"` // memory that an invocation takes: what is allocated for it, by which Used is reckoned
+	// RunUS is how long a function runs by the clock, as the server measures it: what
+	// Used is reckoned by. It is part of ActionUS, but for waiting for a core.
+	RunUS float64 `json:"run_us"`
 }
 
 // StoreCosts are those of the store: with redis, of its process.
@@ -173,7 +175,7 @@ type FitRun struct {
 	P50MS         float64 `json:"p50_ms"`
 	P99MS         float64 `json:"p99_ms"`
 	CommitMS      float64 `json:"commit_ms"`        // mean
-	RunBytes      float64 `json:"run_bytes"`        // allocated for each action
+	RunUS         float64 `json:"run_us"`           // by the clock, of each action's function
 	ResidentBytes float64 `json:"resident_bytes"`   // of the server's process, at the end
 	OthersCPUPerS float64 `json:"others_cpu_per_s"` // processor seconds per second of what else ran on the machine
 
@@ -215,7 +217,7 @@ func (f *FitSimulated) Take(r *Result) {
 // CostsFormat names the JSON form of Costs.
 const (
 	CostsFormat  = "starling-costs"
-	CostsVersion = 4
+	CostsVersion = 5
 )
 
 //go:embed costs.json
@@ -254,7 +256,7 @@ func ReadCosts(r io.Reader) (*Costs, error) {
 func (c *Costs) validate() error {
 	for _, v := range []float64{
 		c.Gateway.ActionUS, c.Gateway.EncodeUS, c.Gateway.CallUS, c.Gateway.WriteUS, c.Gateway.FrameUS, c.Gateway.WakeUS,
-		c.Owner.ActionUS, c.Owner.CommitUS, c.Owner.RouteUS,
+		c.Owner.ActionUS, c.Owner.CommitUS, c.Owner.RouteUS, c.Owner.RunUS,
 		c.Storage.RoundUS, c.Storage.IntervalUS, c.Storage.MaxIntervalUS, c.Storage.AppendUS, c.Storage.ActionUS, c.Storage.ReplicaUS,
 		c.Generator.ActionUS, c.Generator.ReadUS, c.Generator.FrameUS, c.Generator.DeliveryUS, c.Generator.WakeUS, c.WakeUS, c.SliceUS,
 	} {

@@ -16,24 +16,16 @@ type gateway struct {
 	machine *machine
 	process *process
 	hubs    []*hub
-	pollers []*task
+	pollers []*poller
+	resting bool  // sockets wake no poller: a lane of the process collects
 	inlet   *task // takes what owners send
-}
-
-// coresPerPoller: a gateway has one poller for each four processors, as in
-// gateway/conn.
-const coresPerPoller = 4
-
-// poller is the goroutine that reads a participant's connection.
-func (g *gateway) poller(participant int32) *task {
-	return g.pollers[int(participant)%len(g.pollers)]
 }
 
 func newGateway(m *model, on *machine, process func(*machine) *process) *gateway {
 	of := process(on)
 	g := &gateway{model: m, machine: on, process: of, inlet: of.newTask()}
 	for range max(1, m.setup.Deployment.Cores/coresPerPoller) {
-		g.pollers = append(g.pollers, of.newTask())
+		g.pollers = append(g.pollers, &poller{gateway: g, task: of.newTask(), route: func(a *action) { m.route(g, a) }})
 	}
 	for i := range m.setup.Deployment.Cores {
 		h := &hub{gateway: g, index: i, task: of.newTask(), cells: make(map[cellKey]*cell)}

@@ -48,7 +48,7 @@ type Result struct {
 	// Processor time of each, seconds per second.
 	GatewayCPU, OwnerCPU, StoreCPU, GeneratorCPU float64
 	Waited                                       float64 // time that threads waited for a core, seconds per second
-	RunSeconds                                   float64 // time that functions ran, seconds per second
+	Used                                         float64 // memory of each invocation times its run time, GB x second per second
 	Affected                                     float64 // mean of P(L)
 }
 
@@ -56,7 +56,7 @@ type Result struct {
 type action struct {
 	scenario.Action
 	invocation invoke.Invocation
-	came       time.Duration // at the gateway
+	came       time.Duration // at the gateway's socket
 	expected   []int32
 	onTime     int32
 	counted    bool
@@ -114,14 +114,7 @@ func Simulate(setup Setup) (*Result, error) {
 	if setup.Share == 0 {
 		setup.Share = 1
 	}
-	m := &model{
-		setup: &setup, costs: setup.Costs, part: setup.Deployment.of(setup.Share),
-		random: rand.New(rand.NewPCG(setup.Seed, 0x706c616e)), wake: us(setup.Costs.WakeUS),
-		shards: make(map[world.ShardID]*shard),
-	}
-	m.result.Latency, m.result.Commit = report.NewHistogram(), report.NewHistogram()
-	m.build()
-	m.after(0, m.feed)
+	m := newModel(&setup)
 	m.run(setup.Warmup)
 	before := m.usage()
 	m.measuring = true
@@ -131,6 +124,19 @@ func Simulate(setup Setup) (*Result, error) {
 	m.run(setup.Warmup + setup.Duration + time.Second)
 	m.fill(before, after)
 	return &m.result, nil
+}
+
+// newModel sets a deployment up, and the crowd before it.
+func newModel(setup *Setup) *model {
+	m := &model{
+		setup: setup, costs: setup.Costs, part: setup.Deployment.of(setup.Share),
+		random: rand.New(rand.NewPCG(setup.Seed, 0x706c616e)), wake: us(setup.Costs.WakeUS),
+		shards: make(map[world.ShardID]*shard),
+	}
+	m.result.Latency, m.result.Commit = report.NewHistogram(), report.NewHistogram()
+	m.build()
+	m.after(0, m.feed)
+	return m
 }
 
 func (m *model) newMachine(cores int) *machine {
@@ -221,13 +227,10 @@ func (m *model) feed() {
 	})
 }
 
-// arrive is when an action comes in at its gateway's socket.
+// arrive is when an action comes in at its gateway's socket: the kernel stamps it.
 func (m *model) arrive(a *action) {
-	g := m.clients[a.Participant].hub.gateway
-	g.poller(a.Participant).post(g.cost(m.costs.Gateway.ActionUS), func() {
-		a.came = m.now
-		m.route(g, a)
-	})
+	a.came = m.now
+	m.clients[a.Participant].hub.gateway.poller(a.Participant).arrive(a)
 }
 
 // route hands an action to the owner of its shard.
@@ -274,8 +277,9 @@ func (m *model) seen(a *action) {
 
 // used is what was spent until an instant.
 type used struct {
-	gateways, owners, stores, generator, runs, waited time.Duration
-	wakes, turns, reads                               int64 // of the servers' threads, the stores, the load tester
+	gateways, owners, stores, generator, waited time.Duration
+	usedGBS                                     float64
+	wakes, turns, reads                         int64 // of the servers' threads, the stores, the load tester
 }
 
 func (m *model) usage() (u used) {
@@ -284,7 +288,7 @@ func (m *model) usage() (u used) {
 	}
 	for _, o := range m.owners {
 		u.owners += o.machine.spent
-		u.runs += o.ran
+		u.usedGBS += o.used
 	}
 	for _, s := range m.stores {
 		u.stores += s.spent
@@ -316,7 +320,7 @@ func (m *model) fill(from, to used) {
 	r.MissRate = 1 - float64(m.onTime)/math.Max(1, float64(m.expected))
 	r.ActionMissRate = float64(m.missed+m.actions) / math.Max(1, float64(m.actions))
 	r.Affected = float64(m.expected) / math.Max(1, float64(m.actions))
-	r.RunSeconds = (to.runs - from.runs).Seconds() / seconds
+	r.Used = (to.usedGBS - from.usedGBS) / seconds
 	r.Waited = (to.waited - from.waited).Seconds() / seconds
 	r.GatewayCPU = (to.gateways - from.gateways).Seconds() / seconds
 	r.OwnerCPU = (to.owners - from.owners).Seconds() / seconds

@@ -19,9 +19,10 @@ type owner struct {
 	keys     *invoke.Keys
 	deployed [scenario.Work + 1]*invoke.Function
 	idle     int
-	ran      time.Duration
-	inlet    *task // takes what other processes send
+	used     float64 // memory of each invocation times its run time, GB x second
+	inlet    *task   // takes what other processes send
 	lanes    map[*store]*lane
+	drives   int // lanes that collect what comes to gateways of the process
 }
 
 // shard is a shard that is served.
@@ -52,12 +53,12 @@ func newOwner(m *model, on *machine, process func(*machine) *process) *owner {
 		name := scenario.Function(f).String()
 		contract, ok := registry.Contract(name, workers)
 		if !ok { // a function of the game's own
-			contract = invoke.Contract{Deadline: actions.DefaultDeadline}
+			contract = invoke.Contract{Deadline: actions.DefaultDeadline, Memory: contract.Memory}
 		}
 		deployed, err := o.policy.Deploy(start, invoke.Spec{Name: name, Contract: contract, Keys: o.keys})
 		if err != nil {
 			// What does not fit beside the others runs as best effort, as a game's would.
-			deployed, err = o.policy.Deploy(start, invoke.Spec{Name: name, Contract: invoke.Contract{Deadline: actions.DefaultDeadline}, Keys: o.keys})
+			deployed, err = o.policy.Deploy(start, invoke.Spec{Name: name, Contract: invoke.Contract{Deadline: actions.DefaultDeadline, Memory: contract.Memory}, Keys: o.keys})
 			if err != nil {
 				panic(err) // best effort is always admitted
 			}
@@ -182,16 +183,24 @@ func (o *owner) carryOut(run *invoke.Run, i int, until time.Duration) {
 		return
 	}
 	item.Started = o.model.instant()
-	cost := o.cost(o.model.costs.Owner.ActionUS)
+	cost, ran := o.cost(o.model.costs.Owner.ActionUS), us(o.model.costs.Owner.RunUS)
 	if w := &o.model.setup.Scenario.Work; a.Function == scenario.Work {
-		cost += time.Duration(w.Base) + time.Duration(len(a.expected))*time.Duration(w.PerNeighbour)
+		extra := time.Duration(w.Base) + time.Duration(len(a.expected))*time.Duration(w.PerNeighbour)
+		cost, ran = cost+extra, ran+extra
 	}
-	o.ran += cost
+	o.use(a, ran)
 	o.process.work(cost, func() {
 		item.Ended = o.model.instant()
 		a.shard.open = append(a.shard.open, a)
 		o.carryOut(run, i+1, until)
 	})
+}
+
+// use adds to Used, unless another share of the crowd is to be counted for it.
+func (o *owner) use(a *action, ran time.Duration) {
+	if !a.stranger {
+		o.used += float64(o.deployed[a.Function].Contract().Memory) / 1e9 * ran.Seconds()
+	}
 }
 
 // seal tells the store that there is something to append, unless it knows or a batch

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/starling-vr/starling/loadtest/report"
@@ -85,8 +86,8 @@ type Answer struct {
 	FullestShard int      `json:"fullest_shard"` // participants
 
 	Deployment Deployment `json:"deployment"`
-	Holds      bool       `json:"holds"` // the miss rate is within its bound and no process is busier than it may be
-	Why        string     `json:"why"`   // if not
+	Holds      bool       `json:"holds"` // the miss rate is within its bound, no process is busier and no gateway has more connections than it may
+	Why        string     `json:"why"`   // if not: each bound that is exceeded
 
 	// Of the deployment under the crowd, by simulation.
 	MissRate       float64 `json:"miss_rate"`
@@ -168,7 +169,7 @@ func Make(r Request) (*Answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		a.Why = r.fault(a, result)
+		a.Why = r.faults(d, result)
 		a.Holds = a.Why == ""
 		a.take(&r, d, result)
 		if a.Holds || r.Fixed != nil || round == 9 {
@@ -277,19 +278,29 @@ func slicer(share float64) func(scenario.Home) bool {
 	}
 }
 
-// fault says why a deployment does not do.
-func (r *Request) fault(a *Answer, x *Result) string {
-	switch {
-	case x.MissRate > r.MaxMiss:
-		return fmt.Sprintf("%.2f %% of the deliveries come late or not at all", 100*x.MissRate)
-	case x.GatewayBusy > r.Busiest*1.05:
-		return fmt.Sprintf("gateways are busy for %.0f %%", 100*x.GatewayBusy)
-	case x.OwnerBusy > r.Busiest*1.05:
-		return fmt.Sprintf("owners are busy for %.0f %%", 100*x.OwnerBusy)
-	case x.StoreBusy > r.Busiest*1.05:
-		return fmt.Sprintf("stores are busy for %.0f %%", 100*x.StoreBusy)
+// faults says why a deployment does not do: each bound that it exceeds.
+func (r *Request) faults(d Deployment, x *Result) string {
+	var all []string
+	if x.MissRate > r.MaxMiss {
+		all = append(all, fmt.Sprintf("%.2f %% of the deliveries come late or not at all, more than %g %%", 100*x.MissRate, 100*r.MaxMiss))
 	}
-	return ""
+	if each := r.connections(d); each > r.Connections {
+		all = append(all, fmt.Sprintf("a gateway has %d connections, more than %d", each, r.Connections))
+	}
+	for _, of := range []struct {
+		what string
+		busy float64
+	}{{"gateways", x.GatewayBusy}, {"owners", x.OwnerBusy}, {"stores", x.StoreBusy}} {
+		if of.busy > r.Busiest {
+			all = append(all, fmt.Sprintf("%s are busy for %.1f %%, more than %g %%", of.what, 100*of.busy, 100*r.Busiest))
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// connections is how many a gateway has.
+func (r *Request) connections(d Deployment) int {
+	return (r.Participants + d.Gateways - 1) / d.Gateways
 }
 
 // more gives the deployment what it lacks.
@@ -324,8 +335,8 @@ func (a *Answer) take(r *Request, d Deployment, x *Result) {
 	a.GatewayBusy, a.OwnerBusy, a.StoreBusy = x.GatewayBusy, x.OwnerBusy, x.StoreBusy
 	cores := float64(d.Cores)
 	a.CPU = x.GatewayBusy*cores*float64(d.Gateways) + x.OwnerBusy*cores*float64(d.Owners) + x.StoreBusy*float64(d.Stores)
-	a.Used = up * x.RunSeconds * r.Costs.Owner.RunBytes / 1e9
-	a.Connections = (r.Participants + d.Gateways - 1) / d.Gateways
+	a.Used = up * x.Used
+	a.Connections = r.connections(d)
 	a.GatewayBytes = float64(a.Connections) * r.Costs.Gateway.ConnectionBytes
 	a.Tried = append(a.Tried, Tried{d, x.MissRate, x.GatewayBusy, x.OwnerBusy, x.StoreBusy})
 }

@@ -17,7 +17,7 @@ func costs() *plan.Costs {
 	return &plan.Costs{
 		Format: plan.CostsFormat, Version: plan.CostsVersion, Cores: 2,
 		Gateway:   plan.GatewayCosts{ActionUS: 10, EncodeUS: 5, WriteUS: 5, FrameUS: 1, ConnectionBytes: 15_000},
-		Owner:     plan.OwnerCosts{ActionUS: 10, CommitUS: 30, RouteUS: 1, RunBytes: 2000},
+		Owner:     plan.OwnerCosts{ActionUS: 10, CommitUS: 30, RouteUS: 1, RunUS: 20},
 		Storage:   plan.StoreCosts{AppendUS: 10, ActionUS: 1},
 		Generator: plan.GeneratorCosts{ActionUS: 4, ReadUS: 4, FrameUS: 0.25, DeliveryUS: 0.25},
 		WakeUS:    50,
@@ -164,6 +164,27 @@ func TestAPlanHolds(t *testing.T) {
 	}
 }
 
+// Used is what the scheduler reckons it by: the contract's memory, 4 KiB, times the
+// run time, for each action of the crowd once, however many owners' worth of other
+// shares an owner stands in for.
+func TestUsedCountsEachActionOnce(t *testing.T) {
+	for _, owners := range []int{1, 4} {
+		a, err := plan.Make(plan.Request{
+			Scenario: load(t, "pokemon-go"), Participants: 30_000, Rate: 0.2, Seed: 1, Costs: costs(), Sample: 7500, Duration: 2 * time.Second,
+			Fixed: &plan.Deployment{Gateways: 8, Owners: owners, Stores: 1, Cores: 4},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Simulated.Share > 0.3 {
+			t.Fatalf("%+v", a.Simulated)
+		}
+		about(t, "Used", a.Used, a.Actions*20e-6*4096/1e9, 0.15)
+	}
+	r := together(t, "arena", 400, costs())
+	about(t, "Used on one machine", r.Used, r.Offered*20e-6*4096/1e9, 0.02)
+}
+
 func TestAPlanThatCannotHoldSaysWhy(t *testing.T) {
 	a, err := plan.Make(plan.Request{
 		Scenario: load(t, "arena"), Participants: 4000, Seed: 1, Costs: costs(), Duration: time.Second,
@@ -192,9 +213,9 @@ func TestCostsComeBack(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"nothing": "", "another form": `{"format":"x"}`, "newer": `{"format":"starling-costs","version":99}`,
-		"unknown": `{"format":"starling-costs","version":4,"gateways":1}`, "negative": `{"format":"starling-costs","version":4,"wake_us":-1}`, "older": `{"format":"starling-costs","version":2}`,
-		"half a spread": `{"format":"starling-costs","version":4,"storage":{"sync":{"at":[0,1],"us":[1]}}}`, "a spread that falls": `{"format":"starling-costs","version":4,"storage":{"sync":{"at":[0,1],"us":[2,1]}}}`,
-		"stalls all the time": `{"format":"starling-costs","version":4,"stalls":{"per_s":1000,"time":{"at":[0,1],"us":[1000,1001]}}}`,
+		"unknown": `{"format":"starling-costs","version":5,"gateways":1}`, "negative": `{"format":"starling-costs","version":5,"wake_us":-1}`, "older": `{"format":"starling-costs","version":2}`,
+		"half a spread": `{"format":"starling-costs","version":5,"storage":{"sync":{"at":[0,1],"us":[1]}}}`, "a spread that falls": `{"format":"starling-costs","version":5,"storage":{"sync":{"at":[0,1],"us":[2,1]}}}`,
+		"stalls all the time": `{"format":"starling-costs","version":5,"stalls":{"per_s":1000,"time":{"at":[0,1],"us":[1000,1001]}}}`,
 	} {
 		if _, err := plan.ReadCosts(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: taken", name)
@@ -203,8 +224,8 @@ func TestCostsComeBack(t *testing.T) {
 }
 
 func FuzzReadCosts(f *testing.F) {
-	f.Add(`{"format":"starling-costs","version":4,"wake_us":3}`)
-	f.Add(`{"format":"starling-costs","version":4,"storage":{"sync":{"at":[0,0.5,1],"us":[100,200,9000]}},"stalls":{"per_s":200,"time":{"at":[0,1],"us":[50,4000]}}}`)
+	f.Add(`{"format":"starling-costs","version":5,"wake_us":3}`)
+	f.Add(`{"format":"starling-costs","version":5,"storage":{"sync":{"at":[0,0.5,1],"us":[100,200,9000]}},"stalls":{"per_s":200,"time":{"at":[0,1],"us":[50,4000]}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if c, err := plan.ReadCosts(strings.NewReader(text)); err == nil && c.Format != plan.CostsFormat {
 			t.Fatal("taken")
