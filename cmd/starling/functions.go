@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -171,7 +172,18 @@ func (s *seenFunctions) describe(to io.Writer, name string) error {
 		return w.Flush()
 	}
 	slices.Sort(known)
-	return fmt.Errorf("no process runs a function %q%s", name, config.Suggestion(name, slices.Compact(known), "`starling functions list` shows all"))
+	return noFunction(name, slices.Compact(known))
+}
+
+// noFunction names what may have been meant; of a workflow's function its name in the
+// workflow is enough.
+func noFunction(name string, known []string) error {
+	for _, k := range known {
+		if strings.HasSuffix(k, "."+name) {
+			return fmt.Errorf("no process runs a function %q; did you mean %q?", name, k)
+		}
+	}
+	return fmt.Errorf("no process runs a function %q%s", name, config.Suggestion(name, known, "`starling functions list` shows all"))
 }
 
 func (s *seenFunctions) describeOne(w io.Writer, f *clusterv1.FunctionStatus) {

@@ -25,16 +25,23 @@ func Dial(ctx context.Context, address string, config Config) (net.Conn, error) 
 	return conn, nil
 }
 
+// Network is what to dial for an address of Config: "unix" and the path of a socket for
+// unix:/path, else "tcp" and the address itself.
+func Network(address string) (network, at string) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", address
+}
+
 func connect(ctx context.Context, address string, config Config) (net.Conn, error) {
 	config.setDefaults()
 	dialer := net.Dialer{Timeout: config.DialTimeout}
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return dialer.DialContext(ctx, "unix", path)
+	network, at := Network(address)
+	if config.TLS != nil && network == "tcp" {
+		return (&tls.Dialer{NetDialer: &dialer, Config: config.TLS}).DialContext(ctx, network, at)
 	}
-	if config.TLS != nil {
-		return (&tls.Dialer{NetDialer: &dialer, Config: config.TLS}).DialContext(ctx, "tcp", address)
-	}
-	return dialer.DialContext(ctx, "tcp", address)
+	return dialer.DialContext(ctx, network, at)
 }
 
 func logIn(ctx context.Context, conn net.Conn, config Config) error {

@@ -139,10 +139,7 @@ func (n *Nodes) Client(address string) (*redis.Client, error) {
 }
 
 func (n *Nodes) options(address string) *redis.Options {
-	network, path := "tcp", address
-	if rest, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, path = "unix", rest
-	}
+	network, path := Network(address)
 	return &redis.Options{
 		Network: network, Addr: path,
 		Username: n.config.Username, Password: n.config.Password, TLSConfig: n.config.TLS,

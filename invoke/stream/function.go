@@ -180,7 +180,7 @@ func (f *Function) makePollers() error {
 		arena := source.records()
 		p := &poller{
 			function: f, index: i, read: f.clock.Read, peek: f.clock.peek(), refs: arena.refs, mask: uint64(arena.count - 1),
-			most: uint64(f.spec.Batch), limit: math.MaxUint64, pace: newPace(f.spec.Pace, f.clock),
+			most: uint64(f.spec.Batch), limit: math.MaxUint64, pace: newPace(f.spec.Pace, f.clock, f.spec.Contract.Deadline),
 			hold: newHold(f.spec.Pace == Pinned && collectorOff(), f.clock), counters: new(counters), spare: new(counters), core: f.coreOf(i), sampleAt: math.MaxUint64,
 			ended: make(chan struct{}), inOrder: f.spec.InOrder, samples: newSide(f, f.spec.Samples, i, f.size), selected: newSide(f, f.spec.Selected, i, f.size),
 		}

@@ -29,6 +29,7 @@ type pace struct {
 	// waking was late by in all but one of twenty cases.
 	margin      uint64
 	least, most uint64
+	slack       uint64 // how many ticks after it is due a record may find the poller asleep
 	ticksPerNS  float64
 	quiet       uint64 // since this tick a ring has been empty; 0 if it is not
 }
@@ -38,20 +39,24 @@ const (
 	leastMargin  = 5 * time.Microsecond
 	mostMargin   = 2 * time.Millisecond
 	longestNap   = 10 * time.Millisecond // so that others' requests are heard
+	slackShare   = 3                     // what part of the deadline a record may wait for the poller to wake
 	ringPatience = 100 * time.Microsecond
 	ringNap      = 50 * time.Microsecond
 )
 
-func newPace(kind Pace, clock *Clock) pace {
+// newPace is for records with so long a deadline; 0 is none, and none may wait.
+func newPace(kind Pace, clock *Clock, deadline time.Duration) pace {
 	return pace{
-		yields: kind == Yielding, margin: clock.Ticks(firstMargin),
+		yields: kind == Yielding, margin: clock.Ticks(firstMargin), slack: clock.Ticks(deadline / slackShare),
 		least: clock.Ticks(leastMargin), most: clock.Ticks(mostMargin), ticksPerNS: clock.Frequency / 1e9,
 	}
 }
 
 // nap is how long to sleep if the next record is due so many ticks from now; 0 is
-// not at all, since waking would take as long.
+// not at all, since waking would take as long. Where deadlines are long it wakes after
+// the record, and so for several at a time.
 func (p *pace) nap(until uint64) time.Duration {
+	until += p.slack
 	if until < 2*p.margin {
 		return 0
 	}

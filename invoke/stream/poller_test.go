@@ -253,7 +253,7 @@ func TestNothingIsAllocated(t *testing.T) {
 
 // A poller that may yield learns how late it wakes up, and wakes that much earlier.
 func TestWakingUpInTime(t *testing.T) {
-	p := newPace(Yielding, &Clock{Frequency: 1e9})
+	p := newPace(Yielding, &Clock{Frequency: 1e9}, 3*time.Microsecond)
 	overshoot := []uint64{20_000, 22_000, 25_000, 21_000, 30_000, 23_000, 20_000, 24_000, 26_000, 21_000}
 	late, naps := 0, 0
 	for i := range 20_000 {
@@ -278,6 +278,24 @@ func TestWakingUpInTime(t *testing.T) {
 	}
 	if nap := p.nap(1e12); nap != longestNap {
 		t.Errorf("sleeps %v", nap)
+	}
+}
+
+// However late wakes are: a deadline of milliseconds leaves time to sleep between
+// records a millisecond apart, and one of microseconds none.
+func TestLongDeadlinesLeaveTimeToSleep(t *testing.T) {
+	clock := &Clock{Frequency: 1e9}
+	for _, c := range []struct {
+		deadline time.Duration
+		sleeps   bool
+	}{{10 * time.Millisecond, true}, {3 * time.Microsecond, false}, {0, false}} {
+		p := newPace(Yielding, clock, c.deadline)
+		for range 1000 {
+			p.woke(1_000_000, 5_000_000)
+		}
+		if nap := p.nap(uint64(time.Millisecond)); nap > 0 != c.sleeps || nap > c.deadline/3+time.Millisecond {
+			t.Errorf("deadline %v: sleeps %v", c.deadline, nap)
+		}
 	}
 }
 

@@ -137,6 +137,11 @@ func (s *Spec) check() error {
 	if s.Instructions != "" && !slices.Contains(Instructions(), s.Instructions) {
 		return fmt.Errorf("instructions %q: want one of %v", s.Instructions, Instructions())
 	}
+	for _, set := range kernels.Sets() {
+		if set.String() == s.Instructions && !set.Available() {
+			return fmt.Errorf("instructions %q: this machine lacks them", s.Instructions)
+		}
+	}
 	if !slices.Contains(Places(), s.Place) {
 		return fmt.Errorf("place %q: want one of %v", s.Place, Places())
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -170,13 +169,11 @@ func (s *session) connect(ctx context.Context, config redisnodes.Config) error {
 
 func dial(ctx context.Context, address string, config redisnodes.Config) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: config.DialTimeout}
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return dialer.DialContext(ctx, "unix", path)
+	network, at := redisnodes.Network(address)
+	if config.TLS != nil && network == "tcp" {
+		return (&tls.Dialer{NetDialer: &dialer, Config: config.TLS}).DialContext(ctx, network, at)
 	}
-	if config.TLS != nil {
-		return (&tls.Dialer{NetDialer: &dialer, Config: config.TLS}).DialContext(ctx, "tcp", address)
-	}
-	return dialer.DialContext(ctx, "tcp", address)
+	return dialer.DialContext(ctx, network, at)
 }
 
 func (s *session) write() {

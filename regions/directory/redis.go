@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/starling-vr/starling/internal/redisnodes"
 )
 
 // RedisConfig says where the table lives in Redis.
@@ -56,7 +58,7 @@ func NewRedis(cfg RedisConfig) (Store, error) {
 	}
 	addresses := make([]string, len(cfg.Addresses))
 	for i, address := range cfg.Addresses {
-		addresses[i] = strings.TrimPrefix(address, "unix:") // the client knows a path by its slash
+		_, addresses[i] = redisnodes.Network(address) // the client knows a path by its slash
 	}
 	options := &redis.UniversalOptions{
 		Addrs:    addresses,
