@@ -30,6 +30,19 @@ func newBus(n *Node) *Bus {
 	return b
 }
 
+// reroute follows a shard whose route may have changed. When it returns the owner
+// that serves it now was asked: what is sent to it afterwards is heard of.
+func (b *Bus) reroute(shard world.ShardID) {
+	b.reconsider(shard)
+	b.follower.turn()
+}
+
+// rerouteAll is reroute of all shards.
+func (b *Bus) rerouteAll() {
+	b.reconsiderAll()
+	b.follower.turn()
+}
+
 // Publish implements pubsub.Publisher.
 func (b *Bus) Publish(batch []pubsub.Message) { b.node.parts.Broker.Publish(batch) }
 

@@ -25,7 +25,7 @@ func (x *exchange) remoteOf(l *peer.Link) *remote {
 func (x *exchange) Up(l *peer.Link) {
 	x.remoteOf(l)
 	x.log.Info("stream to a peer is open", "peer", l.ID(), "version", l.Peer().GetVersion())
-	x.bus.reconsiderAll()
+	x.bus.rerouteAll()
 	x.mover.wakeUp()
 	x.router.tellOwner(l.ID())
 }
@@ -36,7 +36,7 @@ func (x *exchange) Down(l *peer.Link, why error) {
 	x.remoteOf(l).forget()
 	(*Node)(x).look() // it may have left
 	x.releases.failHolder(l.ID())
-	x.bus.reconsiderAll()
+	x.bus.rerouteAll()
 }
 
 // FrameEnd implements peer.Handler.

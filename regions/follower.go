@@ -1,6 +1,7 @@
 package regions
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // follower brings what the owners were told in line with the wishes and the
-// routes, on one goroutine, and hands what they publish to the subscribers.
+// routes, one turn at a time, and hands what they publish to the subscribers.
 //
 // followed.deliver is held while callbacks run, which orders them for a shard.
 // The wishes have a lock of their own, so that a callback may call Watch.
@@ -22,31 +23,53 @@ type follower struct {
 	table    sync.RWMutex
 	followed map[world.ShardID]*followed
 
-	local pubsub.Subscription // to the broker of this process; nil until it is needed
-	list  []wish              // of the goroutine alone
+	retry *time.Timer
+
+	turning sync.Mutex
+	local   pubsub.Subscription // to the broker of this process; nil until it is needed
+	list    []wish
 }
 
 // followed is a shard with watched cells.
 type followed struct {
 	shard   world.ShardID
 	deliver sync.Mutex
-	owner   string // who was asked; "" for nobody
-	stream  uint64 // generation of the link over which; localStream for this process, 0 for none
+	source           // who is asked now
+	former  []former // who were asked before, and may still publish
 	cells   map[world.Cell]*watchedCell
 	members []*member
 }
 
+// source is an owner and the way to it.
+type source struct {
+	owner  string // "" for nobody
+	stream uint64 // generation of the link; localStream for this process, 0 for none
+}
+
+// former is a source that was replaced. It is heard on: until another one serves
+// the shard it may commit, and what it published last may still be on its way.
+type former struct {
+	source
+	asked map[world.Cell]asked
+	until time.Time
+}
+
+// asked is what an owner was told of a cell.
+type asked struct {
+	watchers  uint32 // 0: it was not asked
+	confirmed bool
+}
+
 // watchedCell is what the owner was told of a cell, and who hears of it.
 type watchedCell struct {
-	asked     uint32 // watchers that the owner was told of; 0: it was not asked
-	confirmed bool
+	asked
 	listeners []listener
 }
 
 type listener struct {
 	member *member
 	serial uint64 // of the wish
-	told   bool   // Watching was called
+	told   bool   // Watching was called, whichever owner it was that confirmed the cell
 }
 
 // member is a subscriber in one shard.
@@ -59,32 +82,45 @@ type member struct {
 const (
 	localStream = ^uint64(0)
 	retryWatch  = 100 * time.Millisecond
+	// formerTime is how long a replaced owner is heard on: longer than a shard
+	// takes to change hands.
+	formerTime = 5 * time.Second
 )
 
 func newFollower(n *Node, w *wishes) *follower {
-	return &follower{node: n, wishes: w, followed: map[world.ShardID]*followed{}}
+	return &follower{node: n, wishes: w, followed: map[world.ShardID]*followed{}, retry: time.NewTimer(time.Hour)}
 }
 
 func (f *follower) run() {
-	retry := time.NewTimer(time.Hour)
-	defer retry.Stop()
+	defer f.retry.Stop()
 	for {
 		select {
 		case <-f.wishes.wake:
-		case <-retry.C:
+		case <-f.retry.C:
 		}
-		routes, changed, ended := f.wishes.take()
-		if ended {
-			if f.local != nil {
-				f.local.Close()
-			}
+		if !f.turn() {
 			return
 		}
-		if failed := f.carryOut(routes, changed); len(failed) > 0 {
-			f.wishes.again(failed)
-			retry.Reset(retryWatch)
-		}
 	}
+}
+
+// turn carries out what has come up. It says whether there may be more: at the
+// end there is not.
+func (f *follower) turn() (more bool) {
+	f.turning.Lock()
+	defer f.turning.Unlock()
+	routes, changed, ended := f.wishes.take()
+	if ended {
+		if f.local != nil {
+			f.local.Close()
+		}
+		return false
+	}
+	if failed := f.carryOut(routes, changed); len(failed) > 0 {
+		f.wishes.again(failed)
+		f.retry.Reset(retryWatch)
+	}
+	return true
 }
 
 // carryOut gives back the places where it could not be done now.
@@ -111,34 +147,92 @@ func (f *follower) carryOut(routes []world.ShardID, changed []place) (failed []p
 	return failed
 }
 
-// route follows the shard to where it is served now.
+// route follows the shard to where it is served now. The owner that it leaves is
+// heard on, and who returns was heard all the time.
 func (f *follower) route(s *followed, failed []place) []place {
-	owner := f.node.router.Owner(s.shard)
-	link, local := f.node.reach(owner)
-	stream := uint64(0)
-	switch {
-	case local:
-		stream = localStream
-	case link != nil:
-		stream = link.Generation()
-	}
-	if s.owner == owner && s.stream == stream {
+	now := f.way(f.node.router.Owner(s.shard))
+	if s.source == now {
+		f.retire(s)
 		return failed
 	}
+	left := former{source: s.source, asked: make(map[world.Cell]asked), until: time.Now().Add(formerTime)}
+	known := f.resume(s, now)
 	for cell, c := range s.cells {
-		if c.asked > 0 {
-			f.send(s, cell, 0)
+		if c.watchers > 0 {
+			left.asked[cell] = c.asked
 		}
-		s.lose(cell, c)
-		c.asked, c.confirmed = 0, false
+		if c.confirmed && f.broken(left.source) {
+			s.lose(cell, c)
+		}
+		c.asked = known[cell]
 	}
-	s.owner, s.stream = owner, stream
+	s.source = now
+	if len(left.asked) > 0 {
+		s.former = append(s.former, left)
+		time.AfterFunc(formerTime, func() { f.wishes.reconsider(s.shard) })
+	}
+	f.retire(s)
 	for cell := range s.cells {
-		if p := (place{s.shard, cell}); !f.align(s, p) && stream != 0 {
+		if p := (place{s.shard, cell}); !f.align(s, p) && s.stream != 0 {
 			failed = append(failed, p)
 		}
 	}
 	return failed
+}
+
+// resume gives what the source was asked as a former one, which it no longer is.
+func (f *follower) resume(s *followed, at source) map[world.Cell]asked {
+	for i := range s.former {
+		if s.former[i].source == at {
+			known := s.former[i].asked
+			s.former = slices.Delete(s.former, i, i+1)
+			return known
+		}
+	}
+	return nil
+}
+
+// way gives the source that an owner is now.
+func (f *follower) way(owner string) source {
+	link, local := f.node.reach(owner)
+	switch {
+	case local:
+		return source{owner, localStream}
+	case link != nil:
+		return source{owner, link.Generation()}
+	}
+	return source{owner: owner}
+}
+
+func (f *follower) broken(s source) bool { return s.stream == 0 || f.way(s.owner) != s }
+
+// retire leaves the former owners whose time is over or whose stream broke. Who
+// heard of a cell from them alone may miss messages from now on.
+func (f *follower) retire(s *followed) {
+	if len(s.former) == 0 {
+		return
+	}
+	now := time.Now()
+	s.former = slices.DeleteFunc(s.former, func(x former) bool {
+		if f.broken(x.source) {
+			return true
+		}
+		if now.Before(x.until) {
+			return false
+		}
+		for cell := range x.asked {
+			f.send(s.shard, x.source, cell, 0)
+		}
+		return true
+	})
+	if len(s.former) > 0 {
+		return
+	}
+	for cell, c := range s.cells {
+		if !c.confirmed {
+			s.lose(cell, c)
+		}
+	}
 }
 
 // align tells the owner what is wished of a cell, and the subscribers that have
@@ -154,13 +248,19 @@ func (f *follower) align(s *followed, p place) bool {
 		s.cells[p.cell] = c
 	}
 	total := s.listen(c, f.list)
-	if c.asked != total {
-		if !f.send(s, p.cell, total) && total > 0 {
+	if c.watchers != total {
+		if !f.send(s.shard, s.source, p.cell, total) && total > 0 {
 			return false
 		}
-		c.asked = total
+		c.watchers = total
 	}
 	if total == 0 {
+		for _, was := range s.former {
+			if _, asked := was.asked[p.cell]; asked {
+				f.send(s.shard, was.source, p.cell, 0)
+				delete(was.asked, p.cell)
+			}
+		}
 		delete(s.cells, p.cell)
 	} else if c.confirmed {
 		s.tell(p.cell, c)
@@ -168,20 +268,20 @@ func (f *follower) align(s *followed, p place) bool {
 	return true
 }
 
-// send asks the shard's owner for a cell. False: it does not know.
-func (f *follower) send(s *followed, cell world.Cell, watchers uint32) bool {
-	if s.stream == localStream {
+// send asks an owner for a cell of a shard. False: it does not know.
+func (f *follower) send(shard world.ShardID, to source, cell world.Cell, watchers uint32) bool {
+	if to.stream == localStream {
 		if f.local == nil {
 			f.local = f.node.parts.Broker.Subscribe(f.node.id, localHandler{f})
 		}
-		f.local.Watch(s.shard, cell, watchers)
+		f.local.Watch(shard, cell, watchers)
 		return true
 	}
-	link, _ := f.node.reach(s.owner)
-	if link == nil || s.stream == 0 {
+	link, _ := f.node.reach(to.owner)
+	if link == nil || to.stream == 0 {
 		return false
 	}
-	return link.Send(peer.KindWatch, &clusterv1.Watch{Shard: world.ShardMessage(s.shard), Cell: uint64(cell), Watchers: watchers}) == nil
+	return link.Send(peer.KindWatch, &clusterv1.Watch{Shard: world.ShardMessage(shard), Cell: uint64(cell), Watchers: watchers}) == nil
 }
 
 // find gives what is followed of a shard.
@@ -206,18 +306,27 @@ func (f *follower) forget(s *followed) {
 }
 
 // from gives what is followed of a shard with its callbacks' lock held, if it is
-// followed at that process.
+// followed at that process, or was lately.
 func (f *follower) from(owner string, shard world.ShardID) *followed {
 	s := f.find(shard, false)
 	if s == nil {
 		return nil
 	}
 	s.deliver.Lock()
-	if s.owner != owner {
+	if s.owner != owner && s.formerly(owner) == nil {
 		s.deliver.Unlock()
 		return nil
 	}
 	return s
+}
+
+func (s *followed) formerly(owner string) *former {
+	for i := range s.former {
+		if s.former[i].owner == owner {
+			return &s.former[i]
+		}
+	}
+	return nil
 }
 
 // messages hands on what a process published: messages of one shard.
@@ -248,7 +357,14 @@ func (f *follower) watching(from string, shard world.ShardID, cell world.Cell) {
 	}
 	defer s.deliver.Unlock()
 	c := s.cells[cell]
-	if c == nil || c.asked == 0 {
+	if c == nil {
+		return
+	}
+	if s.owner != from {
+		s.confirmFormer(s.formerly(from), cell, c)
+		return
+	}
+	if c.watchers == 0 {
 		return
 	}
 	if c.confirmed {
@@ -256,6 +372,22 @@ func (f *follower) watching(from string, shard world.ShardID, cell world.Cell) {
 	}
 	c.confirmed = true
 	s.tell(cell, c)
+}
+
+// confirmFormer takes a confirmation of an owner that was replaced.
+func (s *followed) confirmFormer(x *former, cell world.Cell, c *watchedCell) {
+	was, asked := x.asked[cell]
+	if !asked {
+		return
+	}
+	if was.confirmed {
+		s.lose(cell, c)
+		if c.confirmed {
+			s.tell(cell, c)
+		}
+	}
+	was.confirmed = true
+	x.asked[cell] = was
 }
 
 // localHandler takes what the broker of this process brings.

@@ -255,7 +255,7 @@ func (n *Node) viewChanged(v *directory.View) {
 	}
 	n.mesh.Connect(targets)
 	n.mover.wakeUp()
-	n.bus.reconsiderAll()
+	n.bus.rerouteAll()
 	if old := n.seen.Swap(v); old != nil {
 		n.router.tell(func(shard world.ShardID) bool { return old.Owner(shard) != v.Owner(shard) })
 	}

@@ -234,27 +234,81 @@ func TestWatchersFollowTheShard(t *testing.T) {
 		t.Errorf("%d watchers at the owner, want 3", n)
 	}
 
-	// The owner is drained: the new one is asked.
+	// The owner is drained: the new one is asked, and what the old one still
+	// commits is heard too, so nothing is lost.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := home.Drain(ctx); err != nil {
 		t.Fatal(err)
 	}
-	recorder.WaitCount(t, pubsubtest.EventLost, cell, 1)
-	recorder.WaitCount(t, pubsubtest.EventWatching, cell, 2)
-	other.Bus().Publish(pubsubtest.NewChain(shard).Commit(cell))
+	await(t, "the new one is asked", func() bool { return other.broker.Watchers(shard, cell) == 3 })
+	home.Bus().Publish(chain.Commit(cell))
 	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 2)
+	other.Bus().Publish(pubsubtest.NewChain(shard).Commit(cell))
+	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 3)
 	await(t, "the old one is asked no more", func() bool { return home.broker.WatchedCells(shard) == 0 })
+	other.Bus().Publish(chain.Commit(cell))
+	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 4)
+	undisturbed(t, recorder)
 
 	// The link breaks and heals (a lower id calls the higher one).
 	g.link.Cut()
-	recorder.WaitCount(t, pubsubtest.EventLost, cell, 2)
+	recorder.WaitCount(t, pubsubtest.EventLost, cell, 1)
 	g.link.Heal()
-	recorder.WaitCount(t, pubsubtest.EventWatching, cell, 3)
+	recorder.WaitCount(t, pubsubtest.EventWatching, cell, 2)
 	other.Bus().Publish(chain.Commit(cell))
-	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 3)
+	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 5)
 	s.Watch(shard, cell, 0)
 	await(t, "nobody watches", func() bool { return other.broker.WatchedCells(shard) == 0 })
+}
+
+// undisturbed fails if the recorder was told to read a cell again.
+func undisturbed(t *testing.T, r *pubsubtest.Recorder) {
+	t.Helper()
+	watching := 0
+	for _, e := range r.Events() {
+		switch e.Kind {
+		case pubsubtest.EventWatching:
+			watching++
+		case pubsubtest.EventLost:
+			t.Error("messages were lost while the shard changed hands")
+		}
+	}
+	if watching != 1 {
+		t.Errorf("told to read the cell %d times, want once", watching)
+	}
+}
+
+// An owner says that another one serves the shard, and the directory does not
+// agree: the watchers go there, and come back as the hint ends.
+func TestWatchersThatReturnHearEverything(t *testing.T) {
+	r := newRegion(t)
+	a, b, g := r.start("a", "owner"), r.start("b", "owner"), r.start("g", "gateway")
+	r.connected(a, b, g)
+	shard, cell := someShards(1)[0], world.Cell(0x8a411e5a4007fff)
+	home, other := a, b
+	if g.Owner(shard) == "b" {
+		home, other = b, a
+	}
+	recorder := pubsubtest.NewRecorder()
+	s := g.Bus().Subscribe("g", recorder)
+	defer s.Close()
+	s.Watch(shard, cell, 3)
+	recorder.WaitCount(t, pubsubtest.EventWatching, cell, 1)
+	g.Router().follow(shard, other.ID())
+	await(t, "the one that was named is asked", func() bool { return other.broker.Watchers(shard, cell) == 3 })
+	chain := pubsubtest.NewChain(shard)
+	home.Bus().Publish(chain.Commit(cell))
+	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 1)
+	await(t, "the hint ends", func() bool { return g.Router().Owner(shard) == home.ID() })
+	s.Watch(shard, cell, 4)
+	await(t, "the first one is told of another watcher", func() bool { return home.broker.Watchers(shard, cell) == 4 })
+	home.Bus().Publish(chain.Commit(cell))
+	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 2)
+	await(t, "the other one is asked no more", func() bool { return other.broker.WatchedCells(shard) == 0 })
+	home.Bus().Publish(chain.Commit(cell))
+	recorder.WaitCount(t, pubsubtest.EventMessage, cell, 3)
+	undisturbed(t, recorder)
 }
 
 func TestReleaseIsRefusedWhereTheShardBelongs(t *testing.T) {

@@ -89,7 +89,7 @@ func (r *Router) follow(shard world.ShardID, owner string) {
 	if _, was := r.hints.Swap(shard, h); !was {
 		r.hintCount.Add(1)
 	}
-	r.node.bus.reconsider(shard)
+	r.node.bus.reroute(shard)
 	r.tell(func(s world.ShardID) bool { return s == shard })
 	time.AfterFunc(r.node.options.HintTime, func() {
 		if r.hints.CompareAndDelete(shard, h) {
