@@ -365,6 +365,10 @@ func (n *lane) broken(conn net.Conn, why error) {
 	n.mu.Lock()
 	failed := n.flight
 	n.conn = nil
+	if len(failed) == 0 {
+		n.advance() // from here on a new connection may have a flight of its own
+		return
+	}
 	n.mu.Unlock()
 	for _, a := range failed {
 		n.log.ended(a, n.log.fail(why))
