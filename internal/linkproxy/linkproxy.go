@@ -19,6 +19,7 @@ type Proxy struct {
 	refused bool          // new connections are closed at once
 	flow    chan struct{} // closed while bytes flow; open while the link is stalled
 	stalled bool
+	answers bool // only what the target says is stalled
 	closed  bool
 	opened  int
 }
@@ -83,16 +84,23 @@ func (p *Proxy) breakAll() {
 
 // Stall lets no byte through in either direction, and keeps all connections
 // open: as if a cable were cut. It ends with Heal.
-func (p *Proxy) Stall() {
+func (p *Proxy) Stall() { p.stall(false) }
+
+// StallAnswers is Stall for what the target says alone: it goes on hearing, and its
+// answers are lost if the connections are broken meanwhile.
+func (p *Proxy) StallAnswers() { p.stall(true) }
+
+func (p *Proxy) stall(answers bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.answers = answers
 	if !p.stalled {
 		p.stalled = true
 		p.flow = make(chan struct{})
 	}
 }
 
-// Heal ends Cut and Stall. What was stalled flows on.
+// Heal ends Cut, Stall and StallAnswers. What was stalled flows on.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,7 +181,7 @@ func (p *Proxy) copy(c *pair, to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		p.wait()
+		p.wait(from == c.server)
 		if n > 0 {
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
@@ -185,10 +193,10 @@ func (p *Proxy) copy(c *pair, to, from net.Conn) {
 	}
 }
 
-func (p *Proxy) wait() {
+func (p *Proxy) wait(answer bool) {
 	for {
 		p.mu.Lock()
-		flow, stalled := p.flow, p.stalled
+		flow, stalled := p.flow, p.stalled && (answer || !p.answers)
 		p.mu.Unlock()
 		if !stalled {
 			return

@@ -92,3 +92,39 @@ func TestCutStallHeal(t *testing.T) {
 		t.Error("no new connection after Break")
 	}
 }
+
+// While answers are stalled the target still hears.
+func TestAnswersAreStalledAndLost(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p, err := linkproxy.New(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	c := dial(t, p)
+	target, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	p.StallAnswers()
+	fmt.Fprintln(c, "hello")
+	if _, err := bufio.NewReader(target).ReadString('\n'); err != nil {
+		t.Errorf("the target heard nothing: %v", err)
+	}
+	fmt.Fprintln(target, "hello")
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("an answer came through")
+	}
+	p.Break()
+	p.Heal()
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, _ := c.Read(make([]byte, 1)); n > 0 {
+		t.Error("a lost answer came")
+	}
+}
