@@ -34,6 +34,11 @@ func Visit(t testing.TB, url, pictures string) {
 	}
 }
 
+// coversNoDock: what one says and presses stays in reach below the open panel, and some
+// of the table can be seen.
+const coversNoDock = `((panel, dock, rows) => panel.bottom <= dock.top && rows.height >= 150)(
+	...["#functions", "#speak", "#functions .scroll"].map((of) => document.querySelector(of).getBoundingClientRect()))`
+
 type step struct {
 	name    string
 	actions []action
@@ -81,7 +86,10 @@ func visit(url, pictures string) []step {
 		{"seeing the functions", []action{
 			press("p"),
 			until(`[...document.querySelectorAll("#functions-rows tr")].some((row) => row.firstChild.textContent === "move" && Number(row.children[2].textContent.replaceAll(",", "")) > 0)`),
+			until(`[...document.querySelectorAll("#functions-rows tr")].some((row) => row.firstChild.textContent === "TNN_inference" && Number(row.children[2].textContent) > 0)`),
 			until(`((table) => table.scrollWidth <= table.clientWidth)(document.querySelector("#functions .scroll"))`),
+			until(`[...document.querySelectorAll("#functions-rows .workload")].some((row) => row.textContent.includes("simulated detector"))`),
+			until(coversNoDock),
 			picture(pictures, "functions-dark"),
 			press("p"), until(`!document.getElementById("functions").open`),
 		}},

@@ -12,7 +12,7 @@ import (
 
 var pageLine = regexp.MustCompile(`page\s+(http://\S+)`)
 
-// startDev builds and runs `starling dev` with a small crowd and gives the
+// startDev builds and runs `starling dev` with a small crowd and the trigger and gives the
 // page's address. The process ends with the test.
 func startDev(t *testing.T) string {
 	t.Helper()
@@ -20,7 +20,7 @@ func startDev(t *testing.T) string {
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/starling-vr/starling/cmd/starling").CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
-	dev := exec.Command(binary, "dev", "--crowd", "60", "--listen", "127.0.0.1:0")
+	dev := exec.Command(binary, "dev", "--trigger", "--crowd", "60", "--listen", "127.0.0.1:0")
 	dev.Stderr = os.Stderr
 	stdout, err := dev.StdoutPipe()
 	if err != nil {

@@ -39,7 +39,7 @@ const workloads: [string, (name: string) => boolean][] = [
 
 /** The panel of deployed functions, which asks the server while it is open. */
 export class FunctionsPanel {
-  /** Where the trigger's records come from; shown below the table. */
+  /** Where the trigger's records come from; shown above its functions. */
   triggerSource = "";
   readonly #dialog = element<HTMLDialogElement>("functions");
   #before = new Map<string, FunctionStatus>();
@@ -79,14 +79,13 @@ export class FunctionsPanel {
   }
 
   #show(functions: FunctionStatus[]): void {
-    const records = this.triggerSource && `Records of the trigger: ${this.triggerSource}.`;
-    element("functions-note").textContent = functions.length ? records : "This process runs no functions.";
+    element("functions-note").textContent = functions.length ? "" : "This process runs no functions.";
     const rows: HTMLTableRowElement[] = [];
     for (const [title, has] of workloads) {
       const within = functions.filter(({ name }) => has(name));
       if (!within.length) continue;
       within.sort((a, b) => ofTrigger.indexOf(a.name) - ofTrigger.indexOf(b.name));
-      rows.push(head(title), ...within.map((one) => this.#row(one)));
+      rows.push(head(title, title === "Trigger" ? this.triggerSource : ""), ...within.map((one) => this.#row(one)));
     }
     element("functions-rows").replaceChildren(...rows);
     this.#before = new Map(functions.map((one) => [one.name, one]));
@@ -124,13 +123,19 @@ export class FunctionsPanel {
   }
 }
 
-/** The row above the functions of a workload. */
-function head(title: string): HTMLTableRowElement {
+/** The row above the functions of a workload, and where its input comes from if that must be told. */
+function head(title: string, source: string): HTMLTableRowElement {
   const row = document.createElement("tr");
   row.className = "workload";
   const made = document.createElement("th");
   made.textContent = title;
   made.scope = "rowgroup";
+  made.colSpan = 10;
+  if (source) {
+    const told = document.createElement("small");
+    told.textContent = `Records: ${source}.`;
+    made.append(told);
+  }
   row.append(made);
   return row;
 }

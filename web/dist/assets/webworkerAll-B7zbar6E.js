@@ -1,1 +1,0 @@
-import"./index-CfZYu6R_.js";import"./init-C3AM1KU_.js";
