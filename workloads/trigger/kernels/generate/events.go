@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // eventsInLanes writes a kernel with sixteen events in the lanes of 512 bits, and
 // weights broadcast from memory. It adds up no lanes, so it spends least on an event, and
 // needs sixteen of them.
@@ -159,10 +161,7 @@ func (k *eventsInLanes) decide(logits []int) {
 	k.op("VMOVDQU32 %d(DX), Z%d", thresholdAt, t)
 	k.op("VPSUBD Z%d, Z%[2]d, Z%[2]d", score, t)
 	k.op("VPSRLD $31, Z%[1]d, Z%[1]d", t)
-	k.op("VPSLLD $31, Z%[1]d, Z%[1]d // selected", t)
-	k.op("VPSLLD $2, Z%[1]d, Z%[1]d", score)
-	k.op("VPSRLD $2, Z%[1]d, Z%[1]d", score)
-	k.op("VPORD Z%d, Z%[2]d, Z%[2]d", t, score)
+	k.mark("VPORD", fmt.Sprintf("Z%d", t), fmt.Sprintf("Z%d", score))
 	k.op("VPTERNLOGD $0xFF, Z%[1]d, Z%[1]d, Z%[1]d", t)
 	k.op("VPSRLD $31, Z%[1]d, Z%[1]d", t)
 	k.op("VPSLLD $30, Z%[1]d, Z%[1]d", t)

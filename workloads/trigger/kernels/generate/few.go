@@ -168,10 +168,7 @@ func (k *few) decide(units int) {
 func (p *file) finish(score, first, t, u string) {
 	p.op("VMOVDQU %d(DX), %s", thresholdAt, t)
 	p.op("VPCMPGTD %s, %s, %[1]s", t, score)
-	p.op("VPSLLD $31, %[1]s, %[1]s // selected", t)
-	p.op("VPSLLD $2, %[1]s, %[1]s", score)
-	p.op("VPSRLD $2, %[1]s, %[1]s", score)
-	p.op("VPOR %s, %[2]s, %[2]s", t, score)
+	p.mark("VPOR", t, score)
 	p.op("VPCMPEQD %[1]s, %[1]s, %[1]s", u)
 	p.op("VPSLLD $24, %[1]s, %[1]s", u)
 	p.op("VPSLLD $24, %[1]s, %[1]s", first)
@@ -179,4 +176,13 @@ func (p *file) finish(score, first, t, u string) {
 	p.op("VPSRLD $31, %[1]s, %[1]s", first)
 	p.op("VPSLLD $30, %[1]s, %[1]s // damaged", first)
 	p.op("VPOR %s, %[2]s, %[2]s", first, score)
+}
+
+// mark makes the selection, in the lowest bits of t, the highest bit of scores of 30
+// bits; or is the instruction that the registers take for that.
+func (p *file) mark(or, t, score string) {
+	p.op("VPSLLD $31, %[1]s, %[1]s // selected", t)
+	p.op("VPSLLD $2, %[1]s, %[1]s", score)
+	p.op("VPSRLD $2, %[1]s, %[1]s", score)
+	p.op("%s %s, %[3]s, %[3]s", or, t, score)
 }
