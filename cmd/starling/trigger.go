@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 
@@ -82,8 +83,10 @@ func triggerJudgeCommand() *cobra.Command {
 			}
 			random := rand.New(rand.NewPCG(seed, 2))
 			e := training.Evaluate(n, training.Simulate(recipe.Detector(conditions), events, 0.5, random))
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %d operations: AUC %.4f, accuracy %.4f, background rejection at half of the signals %.0f; selected: %.4f of the background, %.4f of the signals; %d events\n",
-				&n.Shape, n.Shape.Operations(), e.AUC, e.Accuracy, e.Rejection, e.Selected, e.Efficiency, e.Events)
+			if math.IsNaN(e.AUC) {
+				return fmt.Errorf("--events %d are too few: there must be signals and background among them", events)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %d operations: %v\n", &n.Shape, n.Shape.Operations(), &e)
 			return err
 		},
 	}

@@ -17,9 +17,9 @@ type Quality struct {
 	AUC, FloatAUC float64
 	// Accuracy is the share of events whose largest logit is that of their class.
 	Accuracy, FloatAccuracy float64
-	// Rejection is one over the share of background that is selected where half of
-	// the signals are. Infinite if none is.
-	Rejection, FloatRejection float64
+	// Rejection is how much of the background is kept out where half of the signals are
+	// selected.
+	Rejection, FloatRejection Rejection
 	// ClassAgreement is the share of events in which both see the same class.
 	ClassAgreement float64
 	// DecisionAgreement is the share of events in which both decide the same, with
@@ -29,7 +29,7 @@ type Quality struct {
 
 // String tells the figures in one line.
 func (q *Quality) String() string {
-	return fmt.Sprintf("AUC %.4f (float %.4f), accuracy %.4f (float %.4f), background rejection at half of the signals %.0f (float %.0f), same class %.4f, same decision %.4f, %d events",
+	return fmt.Sprintf("AUC %.4f (float %.4f), accuracy %.4f (float %.4f), background rejection at half of the signals %v (float %v), same class %.4f, same decision %.4f, %d events",
 		q.AUC, q.FloatAUC, q.Accuracy, q.FloatAccuracy, q.Rejection, q.FloatRejection, q.ClassAgreement, q.DecisionAgreement, q.Events)
 }
 
@@ -136,7 +136,11 @@ func quantile(all []scored, signal bool, q float64) float64 {
 }
 
 func selectedShare(all []scored, signal bool, above float64) float64 {
-	selected, count := 0, 0
+	selected, count := countSelected(all, signal, above)
+	return float64(selected) / float64(max(count, 1))
+}
+
+func countSelected(all []scored, signal bool, above float64) (selected, count int) {
 	for _, s := range all {
 		if s.signal == signal {
 			count++
@@ -145,11 +149,33 @@ func selectedShare(all []scored, signal bool, above float64) float64 {
 			}
 		}
 	}
-	return float64(selected) / float64(max(count, 1))
+	return selected, count
 }
 
-func rejection(all []scored) float64 {
-	return 1 / selectedShare(all, false, quantile(all, true, 0.5))
+// Rejection is the background that was let through with a threshold that half of the
+// signals pass.
+type Rejection struct{ Passed, Background int }
+
+func rejection(all []scored) Rejection {
+	passed, background := countSelected(all, false, quantile(all, true, 0.5))
+	return Rejection{passed, background}
+}
+
+// unlikely is the chance with which none passes though as many would as String bounds.
+const unlikely = 0.05
+
+// String tells background events for each that passed. Where none did there were too few to
+// tell: it says above what the rejection is, with 95 % confidence (Clopper, Pearson 1934,
+// for none of n).
+func (r Rejection) String() string {
+	switch {
+	case r.Background == 0:
+		return "unknown (no background)"
+	case r.Passed == 0:
+		least := 1 / (1 - math.Pow(unlikely, 1/float64(r.Background)))
+		return fmt.Sprintf("above %.0f (none of %d passed: too few to tell more)", least, r.Background)
+	}
+	return fmt.Sprintf("%.0f (%d of %d passed)", float64(r.Background)/float64(r.Passed), r.Passed, r.Background)
 }
 
 // Threshold gives the threshold with which the share of the background among samples
@@ -176,11 +202,18 @@ func scoresOf(n *network.Network, samples []Sample) []scored {
 
 // Evaluation is how well a network does alone.
 type Evaluation struct {
-	Events                   int
-	AUC, Accuracy, Rejection float64
+	Events        int
+	AUC, Accuracy float64
+	Rejection     Rejection
 	// Selected is the share of the background above the network's threshold,
 	// Efficiency that of the signals.
 	Selected, Efficiency float64
+}
+
+// String tells the figures in one line.
+func (e *Evaluation) String() string {
+	return fmt.Sprintf("AUC %.4f, accuracy %.4f, background rejection at half of the signals %v; selected: %.4f of the background, %.4f of the signals; %d events",
+		e.AUC, e.Accuracy, e.Rejection, e.Selected, e.Efficiency, e.Events)
 }
 
 // Evaluate judges a network by samples.

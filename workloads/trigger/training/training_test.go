@@ -214,3 +214,22 @@ func TestUnknownRecipesAndShapes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where no background passed, there was too little of it to say how much is kept out.
+func TestRejectionsThatFewEventsDoNotTell(t *testing.T) {
+	for want, r := range map[string]Rejection{
+		"unknown (no background)":                                 {},
+		"above 1 (none of 1 passed: too few to tell more)":        {0, 1},
+		"above 3339 (none of 10000 passed: too few to tell more)": {0, 10_000},
+		"5000 (2 of 10000 passed)":                                {2, 10_000},
+		"1 (3 of 3 passed)":                                       {3, 3},
+	} {
+		if got := r.String(); got != want {
+			t.Errorf("%+v is %q, want %q", r, got, want)
+		}
+	}
+	signal, other := scored{2, true}, scored{1, false}
+	if r := rejection([]scored{signal, other, {3, false}}); r != (Rejection{1, 2}) {
+		t.Errorf("%+v", r)
+	}
+}
