@@ -92,6 +92,8 @@ type restingWorld struct {
 	store    redis.Config
 	recorder *check.Recorder
 	players  []*player
+	playing  sync.WaitGroup
+	options  func() starling.Options // of a player; nil: the zero value
 }
 
 // player moves to and fro as fast as it is answered.
@@ -118,6 +120,7 @@ func newRestingWorld(t *testing.T) *restingWorld {
 
 func (w *restingWorld) begin(store redis.Config, set ...string) {
 	w.store, w.recorder = store, check.NewRecorder()
+	w.t.Cleanup(w.playing.Wait)
 	apart := roundsApart.String()
 	w.Server = start(w.t, append(append(servertest.Patient(),
 		"store.kind=redis", "store.durability="+string(store.Durability), "store.redis.interval="+apart, "store.redis.max_interval="+apart,
@@ -132,9 +135,12 @@ func (w *restingWorld) begin(store redis.Config, set ...string) {
 // join brings players in, and waits until pollers do not rest any more.
 func (w *restingWorld) join(players int) {
 	w.t.Helper()
-	for n := range players {
-		name := fmt.Sprintf("player-%d", n)
+	for range players {
+		name := fmt.Sprintf("player-%d", len(w.players))
 		options := starling.Options{}
+		if w.options != nil {
+			options = w.options()
+		}
 		w.recorder.Client(name).Hook(&options)
 		w.players = append(w.players, &player{name: name, Client: join(w.t, w.Server, name, options)})
 	}
@@ -151,9 +157,8 @@ func (w *restingWorld) awake() {
 func (w *restingWorld) play() (rest func()) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	var stop atomic.Bool
-	var playing sync.WaitGroup
 	for _, p := range w.players {
-		playing.Go(func() {
+		w.playing.Go(func() {
 			for n := 0; !stop.Load(); n++ {
 				if _, err := p.Move(ctx, poseAt(n%2)); err != nil {
 					w.t.Errorf("%s: %v", p.name, err)
@@ -165,7 +170,7 @@ func (w *restingWorld) play() (rest func()) {
 	}
 	return func() {
 		stop.Store(true)
-		playing.Wait()
+		w.playing.Wait()
 		cancel()
 	}
 }
