@@ -102,6 +102,10 @@ type Graph[D any] struct {
 	Memory int64
 	// Queue is how many documents may wait. Default: invoke's.
 	Queue int
+	// Begin is called by the worker that begins a document, before the first step: it may
+	// give the document what only those that run need. No step answers for what the
+	// document grows by then. It must be short and not panic. May be nil.
+	Begin func(*D)
 	// Splitter cuts large documents. Nil: they stay whole.
 	Splitter *Splitter[D]
 }

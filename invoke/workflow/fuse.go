@@ -38,12 +38,20 @@ func (w *Workflow[D]) begin(inv *invoke.Invocation) {
 		return
 	}
 	run.started = now
+	w.provide(run)
 	if w.splits(run) {
 		w.divide(run, now)
 		return
 	}
 	if now, ok := w.fuse(run, 0, len(w.steps), now); ok {
 		w.finish(run, now)
+	}
+}
+
+// provide calls Graph.Begin.
+func (w *Workflow[D]) provide(run *Run[D]) {
+	if w.graph.Begin != nil {
+		w.graph.Begin(run.Document)
 	}
 }
 

@@ -118,6 +118,7 @@ func (w *Workflow[D]) Execute(run *Run[D]) error {
 	w.engine.activate(run)
 	w.engine.mu.Unlock()
 	run.started, run.onWorker = now, false
+	w.provide(run)
 	now, ok := w.fuse(run, 0, len(w.steps), now)
 	if !ok {
 		return run.err

@@ -54,7 +54,7 @@ func BenchmarkFunctions(b *testing.B) {
 			continue // caches are cold
 		}
 		if fresh {
-			storage.add(len(j.Source), float64(j.Storage()+len(j.Source)))
+			storage.add(len(j.Source), float64(j.Footprint()+len(j.Source)))
 			continue
 		}
 		for i := range functions {

@@ -94,23 +94,9 @@ type Document struct {
 	Text   []byte
 	Title  Range // of Text; empty if there is none
 
-	Segments  []Segment // where Text comes from; none: Text is Source
-	Tokens    []Token
-	Sentences []Sentence
-	Terms     []Term
 	Language  Language
-
-	Phrases []Phrase
-	// Embedding is the document's vector: the model's number of dimensions, of unit
-	// length, or empty if no word of the document is known.
-	Embedding []float32
-	Entities  []Entity
-	Topics    []Topic // best first
 	Sentiment Sentiment
-	Summary   []uint32 // sentences, in the order of the text
-
-	buffer []byte // what Text is written into when it is not Source
-	terms  termTable
+	Storage
 }
 
 // Range is a half-open range of bytes.
@@ -120,19 +106,14 @@ type Range struct{ Start, End uint32 }
 // the document afterwards.
 func (d *Document) Reset() {
 	d.ID, d.Format, d.Source, d.Text, d.Title = "", Plain, nil, nil, Range{}
-	d.Segments = d.Segments[:0]
-	d.ResetTokens()
-	d.buffer = d.buffer[:0]
+	d.Language, d.Sentiment = Language{}, Sentiment{}
+	d.Storage.reset()
 }
 
 // ResetTokens forgets tokens and everything made from them, and keeps the text.
 func (d *Document) ResetTokens() {
-	d.Tokens, d.Sentences, d.Terms = d.Tokens[:0], d.Sentences[:0], d.Terms[:0]
-	d.Language = Language{}
-	d.Phrases, d.Embedding = d.Phrases[:0], d.Embedding[:0]
-	d.Entities, d.Topics, d.Summary = d.Entities[:0], d.Topics[:0], d.Summary[:0]
-	d.Sentiment = Sentiment{}
-	d.terms.reset()
+	d.Language, d.Sentiment = Language{}, Sentiment{}
+	d.resetTokens()
 }
 
 // Buffer gives the storage for a text that is not Source, empty. SetText keeps it.
@@ -162,17 +143,4 @@ func (d *Document) TokenBytes(i int) []byte {
 func (d *Document) SentenceTokens(i int) []Token {
 	s := d.Sentences[i]
 	return d.Tokens[s.Start:s.End]
-}
-
-// Footprint is the number of bytes of storage that the document holds, without Source.
-func (d *Document) Footprint() int {
-	return cap(d.Segments)*int(unsafe.Sizeof(Segment{})) +
-		cap(d.Tokens)*int(unsafe.Sizeof(Token{})) +
-		cap(d.Sentences)*int(unsafe.Sizeof(Sentence{})) +
-		cap(d.Terms)*int(unsafe.Sizeof(Term{})) +
-		cap(d.Phrases)*int(unsafe.Sizeof(Phrase{})) +
-		cap(d.Embedding)*4 +
-		cap(d.Entities)*int(unsafe.Sizeof(Entity{})) +
-		cap(d.Topics)*int(unsafe.Sizeof(Topic{})) +
-		cap(d.Summary)*4 + cap(d.buffer) + cap(d.terms.slots)*8
 }

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -63,6 +64,10 @@ func TestTermsCountWords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		words := rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,2}|[A-Z][a-z]|’`), 0, 3000).Draw(t, "words")
 		var d Document
+		before := rapid.IntRange(0, 3000).Draw(t, "distinct words before")
+		for n := range before { // its storage is reused
+			d.AppendWords([]string{strconv.Itoa(n)})
+		}
 		for range 2 {
 			d.Reset()
 			d.AppendWords(words)

@@ -15,10 +15,30 @@ type Term struct {
 }
 
 // termTable finds a term by its word: open addressing, at most half full. A slot is the
-// word, and above it the index of its term plus 1; 0 is empty.
+// word, and above it the index of its term plus 1; 0 is empty, as all beyond the length is.
 type termTable struct{ slots []uint64 }
 
-func (t *termTable) reset() { clear(t.slots) }
+// The table of an empty document has at least firstSlots, and at most keptSlots: that of a
+// large document before need not be cleared for each small one.
+const (
+	firstSlots = 512
+	keptSlots  = 1024
+)
+
+func (t *termTable) reset() {
+	clear(t.slots)
+	t.slots = t.slots[:min(len(t.slots), keptSlots)]
+}
+
+// grow makes room for so many slots and empties them.
+func (t *termTable) grow(slots int) {
+	clear(t.slots)
+	if slots <= cap(t.slots) {
+		t.slots = t.slots[:slots]
+	} else {
+		t.slots = make([]uint64, slots)
+	}
+}
 
 // AppendToken adds a token for the bytes from start to end of Text, which must come
 // after those of the last token, and describes it.
@@ -63,8 +83,8 @@ func (d *Document) term(word, token uint32, shape Shape) uint32 {
 }
 
 func (d *Document) growTerms() {
-	size := max(512, 2*len(d.terms.slots))
-	d.terms.slots = make([]uint64, size)
+	size := max(firstSlots, 2*len(d.terms.slots))
+	d.terms.grow(size)
 	mask := uint32(size - 1)
 	for i := range d.Terms {
 		at := d.Terms[i].Word * 0x9e3779b1 >> 7 & mask

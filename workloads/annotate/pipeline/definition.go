@@ -169,7 +169,7 @@ func (p *Pipeline) deploy(d Definition) (*Workflow, error) {
 	}
 	flow, err := p.engine.Deploy(workflow.Graph[Job]{
 		Name: "annotate." + d.Name, Steps: steps, Deadline: time.Duration(d.Deadline), Hard: d.Hard, Displace: d.Refuse != "newest",
-		Rate: d.Rate, Burst: d.Burst, MissTarget: d.MissTarget, Queue: d.Queue, Splitter: p.splitter(),
+		Rate: d.Rate, Burst: d.Burst, MissTarget: d.MissTarget, Queue: d.Queue, Begin: p.occupy, Splitter: p.splitter(),
 	})
 	if err != nil {
 		return nil, err

@@ -6,8 +6,6 @@ import (
 
 	"github.com/starling-vr/starling/invoke/workflow"
 	"github.com/starling-vr/starling/workloads/annotate/document"
-	"github.com/starling-vr/starling/workloads/annotate/keyphrase"
-	"github.com/starling-vr/starling/workloads/annotate/knowledge"
 	"github.com/starling-vr/starling/workloads/annotate/model/topic"
 	"github.com/starling-vr/starling/workloads/annotate/text"
 )
@@ -27,9 +25,8 @@ type Job struct {
 	Room []byte
 
 	topics *topic.Set
-	finder keyphrase.Finder
-	linker knowledge.Linker
-	start  int // of a part, in the text of the whole
+	place  *workplace // from the first function on
+	start  int        // of a part, in the text of the whole
 }
 
 // Get gives an empty job.
@@ -37,10 +34,7 @@ func (p *Pipeline) Get() *Job {
 	if j, ok := p.jobs.Get().(*Job); ok {
 		return j
 	}
-	j := &Job{}
-	j.finder.Rarity = p.models.Vocabulary.Words.Rarity
-	j.linker.Base = p.Knowledge
-	return j
+	return &Job{}
 }
 
 // Put takes a job back that nobody uses any more.
@@ -49,26 +43,24 @@ func (p *Pipeline) Put(j *Job) {
 		return // a function that hangs may still write into it
 	}
 	j.Clear()
-	if j.Storage() <= keepAtMost {
+	if cap(j.Room) <= keepAtMost {
 		p.jobs.Put(j)
 	}
 }
 
-// Clear empties the job and keeps its storage.
+// Clear empties the job. It keeps Room alone.
 func (j *Job) Clear() {
 	j.Reset()
+	j.leave()
 	j.From, j.Detect, j.topics, j.start = "", false, nil, 0
 	j.Run.Document, j.Run.Done, j.Run.Payload = nil, nil, nil
 	j.Run.Arrived, j.Run.Deadline, j.Run.Reserve, j.Run.Sender = 0, 0, 0, 0
 }
 
-// Storage is the number of bytes that the job holds.
-func (j *Job) Storage() int { return j.Footprint() + cap(j.Room) }
-
 // SetHTML says that Source is HTML.
 func (j *Job) SetHTML() { j.Format = document.HTML }
 
-// keepAtMost is the storage up to which a job is kept for reuse.
+// keepAtMost is the storage up to which a job, or a workplace, is kept for reuse.
 const keepAtMost = 1 << 20
 
 type jobs struct{ sync.Pool }
@@ -95,6 +87,7 @@ func (p *Pipeline) splitter() *workflow.Splitter[Job] {
 					end = starts[i+1]
 				}
 				part := p.Get()
+				p.occupy(part)
 				j.Slice(&part.Document, start, end)
 				part.From, part.topics, part.start = j.From, j.topics, start
 				parts = append(parts, workflow.Part[Job]{Document: part, Size: end - start})

@@ -51,6 +51,8 @@ type Pipeline struct {
 	flows   map[string]*Workflow
 	order   []*Workflow
 	jobs    jobs
+
+	workplaces workplaces
 }
 
 // New makes a pipeline on a scheduler.
@@ -114,7 +116,7 @@ func (p *Pipeline) functions() []workflow.Function[Job] {
 			return inPieces(r, p.models.Entities)
 		}},
 		{Name: "keyphrases", Needs: []string{"speech"}, RunTime: 9 * us, Run: func(r *run) error {
-			r.Document.finder.Find(&r.Document.Document)
+			r.Document.place.finder.Find(&r.Document.Document)
 			return nil
 		}},
 		{Name: "embedding", Needs: []string{"language"}, RunTime: 4 * us, Run: func(r *run) error {
@@ -134,7 +136,7 @@ func (p *Pipeline) functions() []workflow.Function[Job] {
 			return nil
 		}},
 		{Name: "knowledge", Needs: []string{"entities"}, RunTime: 16 * us, Run: func(r *run) error {
-			r.Document.linker.Link(&r.Document.Document)
+			r.Document.place.linker.Link(&r.Document.Document)
 			return nil
 		}},
 	}

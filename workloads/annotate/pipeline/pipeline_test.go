@@ -360,6 +360,28 @@ func TestMemoryIsWithinWhatIsDeclared(t *testing.T) {
 	}
 }
 
+func TestOnlyDocumentsThatRunHoldStorage(t *testing.T) {
+	p := newPipeline(t, Options{}, Defaults()...)
+	for range 3 {
+		j := p.Get()
+		if n := j.Footprint(); n != 0 {
+			t.Fatalf("%d B before the first function", n)
+		}
+		j.Source, j.Detect = []byte(story), true
+		j.Run.Done = func(*workflow.Run[Job]) {}
+		if err := p.Workflow("analysis").Execute(j); err != nil {
+			t.Fatal(err)
+		}
+		if len(j.Tokens) == 0 || len(j.Entities) == 0 || len(j.Phrases) == 0 || j.Footprint() == 0 {
+			t.Fatalf("%d tokens, %d entities, %d phrases in %d B", len(j.Tokens), len(j.Entities), len(j.Phrases), j.Footprint())
+		}
+		if j.Clear(); j.Footprint() != 0 || len(j.Tokens) != 0 {
+			t.Fatalf("%d tokens, %d B once cleared", len(j.Tokens), j.Footprint())
+		}
+		p.Put(j)
+	}
+}
+
 func TestLooksLikeHTML(t *testing.T) {
 	for s, want := range map[string]bool{
 		"": false, "<": false, "a<b>": false, "<p>x": true, " \n<!doctype html>": true, "<3 you > me": false, "<html": false, "<- x>": false,

@@ -162,7 +162,7 @@ func (r *request) release() {
 	}
 	j.Clear()
 	r.flow, r.include, r.store, r.line, r.stamped, r.end, r.stream, r.answer = nil, include{}, false, 0, false, nil, nil, r.answer[:0]
-	if j.Storage()+cap(r.answer) <= keepAtMost {
+	if cap(j.Room)+cap(r.answer) <= keepAtMost {
 		r.service.requests.Put(r)
 	}
 }

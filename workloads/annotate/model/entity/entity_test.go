@@ -135,7 +135,8 @@ func TestDecodingFindsTheBestSequence(t *testing.T) {
 		}
 		n := rapid.IntRange(1, 4).Draw(t, "words")
 		s := &scratch{}
-		d := &document.Document{Tokens: make([]document.Token, n)}
+		d := &document.Document{}
+		d.Tokens = make([]document.Token, n)
 		for range n {
 			s.sums = append(s.sums, [16]int16(rapid.SliceOfN(rapid.Int16Range(-100, 100), 16, 16).Draw(t, "emission")))
 		}
