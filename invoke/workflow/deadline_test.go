@@ -260,8 +260,45 @@ func TestTooLargeForItsDeadline(t *testing.T) {
 	w := deploy(t, e, graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Steps: steps("slow")})
 	err := w.Submit(&run{Document: &page{}, Size: 101, Done: func(*run) { t.Error("done") }})
 	var refusal *workflow.Refusal
-	if !errors.As(err, &refusal) || refusal.Reason != workflow.TooLarge || refusal.Retryable || !strings.Contains(err.Error(), "101ms after arrival, due after 100ms (fixed 0s + 1e+06 ns x size 101 = 101ms)") {
+	if !errors.As(err, &refusal) || refusal.Reason != workflow.TooLarge || refusal.Retryable || !strings.Contains(err.Error(), "101ms after arrival, due after 100ms less 10ms kept free (fixed 0s + 1e+06 ns x size 101 = 101ms)") {
 		t.Error(err)
+	}
+}
+
+// A document that an idle machine refuses for its size whenever it comes is not to be sent
+// again: neither for the margin of predictions, nor for what its caller always reserves.
+func TestTooLargeForWhatIsLeftOfItsDeadline(t *testing.T) {
+	for _, c := range []struct {
+		size    int
+		reserve []time.Duration // of it and those before it
+		reason  workflow.Reason
+		want    string
+	}{
+		{90, []time.Duration{0}, 0, ""},
+		{91, []time.Duration{0}, workflow.TooLarge, "would end 91ms after arrival, due after 100ms less 10ms kept free (fixed"},
+		{81, []time.Duration{10 * time.Millisecond}, workflow.TooLarge, "due after 100ms less 20ms kept free ("},
+		{81, []time.Duration{0, 10 * time.Millisecond}, workflow.TooLate, "due after 100ms less 20ms kept free, retry"},
+	} {
+		e := engine(t, takes("slow", time.Millisecond))
+		w := deploy(t, e, graph{Name: "w", Deadline: 100 * time.Millisecond, Hard: true, Steps: steps("slow")})
+		last := len(c.reserve) - 1
+		for _, before := range c.reserve[:last] {
+			_ = w.Submit(&run{Document: &page{}, Size: 1000, Reserve: before, Done: func(*run) {}})
+		}
+		done := make(chan struct{}, 1)
+		err := w.Submit(&run{Document: &page{}, Size: c.size, Reserve: c.reserve[last], Done: func(*run) { done <- struct{}{} }})
+		if c.reason == 0 {
+			if err != nil {
+				t.Error(err)
+			} else {
+				<-done
+			}
+			continue
+		}
+		var refusal *workflow.Refusal
+		if !errors.As(err, &refusal) || refusal.Reason != c.reason || refusal.Retryable != (c.reason == workflow.TooLate) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%d with %v: %v", c.size, c.reserve, err)
+		}
 	}
 }
 

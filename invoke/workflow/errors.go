@@ -64,7 +64,8 @@ const (
 	SenderOverShare
 	// TooLate: its predicted end lies behind its hard deadline.
 	TooLate
-	// TooLarge: at its size it could not meet its hard deadline on an idle machine.
+	// TooLarge: at its size it could not meet its hard deadline, less what predictions and
+	// the caller keep free, on an idle machine.
 	TooLarge
 	// OverAge: it waited longer than the queue's bound.
 	OverAge
@@ -100,13 +101,27 @@ type Refusal struct {
 	// Predicted is how long it would have taken from arrival, of Deadline; 0 where
 	// that was not the reason.
 	Predicted, Deadline time.Duration
-	alone               reckoning // of TooLarge
+	// Kept is what of Deadline was to stay free: the margin of predictions, and what the
+	// caller reserves for what follows.
+	Kept  time.Duration
+	alone reckoning // of TooLarge
+	why   string    // in words, if Predicted is not the reason
 }
 
 func (r *Refusal) Error() string {
 	s := fmt.Sprintf("%s refused: %s", r.Workflow, r.Reason)
 	if r.Predicted > 0 {
 		s += fmt.Sprintf(": would end %v after arrival, due after %v", r.Predicted.Round(time.Microsecond), r.Deadline)
+		if r.Kept > 0 {
+			s += fmt.Sprintf(" less %v kept free", r.Kept.Round(time.Microsecond))
+		}
+	}
+	switch {
+	case r.why == "":
+	case r.Predicted > 0:
+		s += ", and " + r.why
+	default:
+		s += ": " + r.why
 	}
 	if r.alone != (reckoning{}) {
 		s += fmt.Sprintf(" (%v)", r.alone)

@@ -217,10 +217,17 @@ func (w *Workflow[D]) sheds(run *Run[D], i int, now invoke.Instant) bool {
 }
 
 func (w *Workflow[D]) tooLate(now invoke.Instant, run *Run[D]) *Refusal {
-	return &Refusal{
-		Workflow: w.name, Reason: TooLate, Retryable: true, RetryAfter: minRetryAfter,
-		Predicted: now.Sub(run.Arrived), Deadline: run.Deadline.Sub(run.Arrived),
+	gone, deadline := now.Sub(run.Arrived), run.Deadline.Sub(run.Arrived)
+	r := &Refusal{Workflow: w.name, Reason: TooLate, Retryable: true, RetryAfter: minRetryAfter, Deadline: deadline}
+	switch {
+	case run.ticket.displaced:
+		r.why = fmt.Sprintf("given up %v after arrival as the largest that waited, so that others are in time", gone.Round(time.Microsecond))
+	case gone > deadline:
+		r.Predicted = gone
+	default:
+		r.why = fmt.Sprintf("not through %v after arrival, due after %v", gone.Round(time.Microsecond), deadline)
 	}
+	return r
 }
 
 // finish books the run and gives it back to its caller.

@@ -48,6 +48,7 @@ type flow struct {
 	workers       float64 // that may run it
 	displaces     bool    // larger documents make room for smaller ones
 	displaceable  displaceable
+	leastReserve  time.Duration // of all documents that came
 }
 
 // cost is a line: ns for a document, and ns per unit of its size.
@@ -63,6 +64,7 @@ type ticket struct {
 	due        invoke.Instant
 	grace      time.Duration // behind due in which it may still end, once it was taken
 	size       int
+	reserve    time.Duration // before the deadline, for what follows
 	guaranteed bool
 	waits      bool
 	farAll     bool
@@ -131,6 +133,13 @@ func (f *flow) margin(share float64) time.Duration {
 	return time.Duration(share * float64(f.deadline))
 }
 
+// idleKept is what of the deadline no document may use, not even on an idle machine: the
+// margin and the least that was ever reserved for what follows, since more is reserved
+// while there is much to do.
+func (f *flow) idleKept(share float64) time.Duration {
+	return f.margin(share) + f.leastReserve
+}
+
 // arrive takes a document, or says why not and how long it would have taken. If another
 // one has to make room for it, that is displaced.
 func (p *policy) arrive(now invoke.Instant, t *ticket) (reason Reason, took time.Duration, displaced *ticket) {
@@ -138,7 +147,8 @@ func (p *policy) arrive(now invoke.Instant, t *ticket) (reason Reason, took time
 	t.slot, t.submitted = -1, now
 	t.guaranteed = f.bucket.Conforms(now)
 	alone := p.alone(f, t.size)
-	if f.hard && alone > f.deadline {
+	f.leastReserve = min(f.leastReserve, t.reserve)
+	if f.hard && alone > f.deadline-f.idleKept(p.margin) {
 		return TooLarge, alone, nil
 	}
 	p.follow(now, t.due)

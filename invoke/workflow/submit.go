@@ -24,7 +24,7 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 	}
 	t := &run.ticket
 	t.flow, t.due, t.arrived, t.size = &w.flow, run.Deadline.Add(-run.Reserve), run.Arrived, max(run.Size, 1)
-	t.run = run
+	t.run, t.reserve = run, run.Reserve
 	t.grace = time.Duration(graceShare * float64(run.Reserve))
 	run.inv = invoke.Invocation{Sender: run.Sender, Arrived: run.Arrived, Deadline: run.Deadline, Payload: run}
 	e.mu.Lock()
@@ -38,7 +38,12 @@ func (w *Workflow[D]) Submit(run *Run[D]) error {
 		}
 		if refusal.Retryable {
 			refusal.RetryAfter = e.policy.retryAfter(now)
+			refusal.Kept = run.Reserve + t.flow.margin(e.policy.margin)
+			if took <= refusal.Deadline-refusal.Kept {
+				refusal.why = "others that wait would be late"
+			}
 		} else {
+			refusal.Kept = t.flow.idleKept(e.policy.margin)
 			refusal.alone = t.flow.reckoning(t.size)
 		}
 		e.mu.Unlock()

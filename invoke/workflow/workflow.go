@@ -3,6 +3,7 @@ package workflow
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +69,7 @@ func (e *Engine[D]) Deploy(g Graph[D]) (*Workflow[D], error) {
 	now := e.now()
 	contract := w.fn.Contract()
 	w.flow = flow{
-		name: w.name, deadline: g.Deadline, hard: g.Hard, levels: 1, displaces: g.Hard && g.Displace,
+		name: w.name, deadline: g.Deadline, hard: g.Hard, levels: 1, displaces: g.Hard && g.Displace, leastReserve: math.MaxInt64,
 		bucket: invoke.NewTokenBucket(contract.Rate, contract.Burst, now),
 	}
 	for i := range steps {
