@@ -105,7 +105,7 @@ func actionsRow(ctx context.Context, r *Runner, o TableOptions, _ *Table) (Row, 
 	row := Row{Workload: "actions", RequiredPerS: actionRate, DeadlineNS: int64(actionDeadline), ScalesWith: "users"}
 	common := append([]string{"--plain", "--scenario", "sparse", "--duration", o.Duration.String(), "--seeds", strconv.Itoa(o.Seeds)}, asInProduction...)
 	var limit report.Limit
-	err := r.Run(ctx, "actions", append([]string{"crowd", "--find-limit", "--precision", "0.1", "--max-miss", number(actionMisses)}, common...), &limit)
+	err := r.Run(ctx, "actions", append([]string{"crowd", "--find-limit", "--repeats", "3", "--precision", "0.1", "--max-miss", number(actionMisses)}, common...), &limit)
 	if err != nil {
 		return row, err
 	}
