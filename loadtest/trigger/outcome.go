@@ -14,6 +14,9 @@ import (
 // on its way when a turn ends.
 const heldRate = 0.999
 
+// muchLonger than asked for is how long a run may be without a word.
+const muchLonger = 1.25
+
 // result makes the result of what was measured.
 func (r *run) result() *Result {
 	n := &r.network
@@ -28,8 +31,12 @@ func (r *run) result() *Result {
 		Missed: n.Late + n.Lost + n.Failed, Lost: n.Lost, PutOff: n.PutOff, Failed: n.Failed, Malformed: n.Malformed,
 		Batches: n.Batches, PerBatch: float64(n.Decided) / float64(max(n.Batches, 1)), BusyShare: n.Busy.Seconds() / seconds / float64(r.spec.Cores),
 		Contract: r.refused, Notes: append(n.Notes, r.failures...),
-		Selected: n.Selected, SelectedLost: n.SelectedLost, ChainCompleted: r.completed, ChainRejected: r.rejected, ChainLate: r.chainLate,
-		SampleRate: r.spec.SampleRate, Samples: n.SamplesDone, SamplesLost: n.SamplesLost + n.SamplesRefused + n.SamplesFailed, Swaps: r.swaps, Retrained: r.retrained,
+		Selected: n.Selected, SelectedLost: n.SelectedLost, ChainCompleted: r.chain.completed, ChainRejected: r.chain.rejected,
+		ChainRefused: r.chain.refused, ChainFailed: r.chain.failed, ChainUnended: r.chain.unended, ChainLate: r.chain.late,
+		SampleRate: r.spec.SampleRate, Samples: n.SamplesDone, SamplesLost: n.Sampled - n.SamplesDone, Updates: r.updates, Swaps: r.swaps, Retrained: r.retrained,
+	}
+	if out.DurationS > muchLonger*r.spec.Duration.Seconds() {
+		out.Notes = append(out.Notes, fmt.Sprintf("the network ran for %.1f s instead of %v: new weights are made and tried in what the pollers leave of the cores (--cores, --poller yielding)", out.DurationS, r.spec.Duration))
 	}
 	out.InLimit, out.EmptyLimit = inLimit(n), inLimit(&r.empty)
 	out.OfEmpty = out.Within.of(out.EmptyLoop)
@@ -46,7 +53,8 @@ func (r *run) result() *Result {
 	}
 	if rate := float64(r.spec.Rate); !math.IsInf(rate, 1) {
 		out.OfferedPerS = &rate
-		out.Met = r.met(out)
+		out.Unmet = r.unmet(out)
+		out.Met = len(out.Unmet) == 0
 	}
 	out.Machine = r.describe(out)
 	return out
@@ -56,12 +64,22 @@ func inLimit(s *stream.Stats) float64 {
 	return float64(s.Decided-s.Late) / float64(max(s.Records(), 1))
 }
 
-// met is the paper's rule: all rates were held and nothing was past the limit.
-func (r *run) met(out *Result) bool {
-	decided := out.RatePerS >= heldRate*float64(r.spec.Rate)
-	sampled := out.SamplesLost == 0 && float64(out.Samples) >= heldRate*r.spec.SampleRate*out.DurationS-float64(len(r.parts))
-	chained := out.ChainCompleted+out.ChainRejected == out.Selected
-	return decided && sampled && chained && out.Missed == 0
+// unmet says what breaks the paper's rule: all rates are held and nothing is past the
+// limit.
+func (r *run) unmet(out *Result) (why []string) {
+	want := func(holds bool, format string, args ...any) {
+		if !holds {
+			why = append(why, fmt.Sprintf(format, args...))
+		}
+	}
+	rate := float64(r.spec.Rate)
+	want(out.RatePerS >= heldRate*rate, "%s decided of %s", perSecond(out.RatePerS), perSecond(rate))
+	want(out.Missed == 0, "%d of %d records past the limit", out.Missed, out.Due)
+	// A record is sampled once at most, and each turn may end before its last one is.
+	samples := min(r.spec.SampleRate, rate) * out.DurationS
+	want(out.SamplesLost == 0 && float64(out.Samples) >= heldRate*samples-float64(len(r.parts)), "%d of %.0f samples, %d lost", out.Samples, samples, out.SamplesLost)
+	want(out.ChainCompleted+out.ChainRejected == out.Selected, "%d of %d selected records did not go through the chain", out.Selected-out.ChainCompleted-out.ChainRejected, out.Selected)
+	return why
 }
 
 func (r *run) huge() bool {

@@ -56,7 +56,14 @@ func Process(ctx context.Context, binary string, spec Spec, watch func(Progress)
 	if err != nil {
 		return nil, err
 	}
+	// What the process keeps in files goes with it, also when it is killed.
+	folder, err := os.MkdirTemp("", "starling-trigger-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
 	cmd := exec.Command(binary, ProcessCommand...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+folder)
 	cmd.Stdin = strings.NewReader(string(text))
 	var complaints strings.Builder
 	cmd.Stderr = &complaints

@@ -71,16 +71,21 @@ type Result struct {
 	SelectedLost   uint64 `json:"selected_lost" jsonschema:"of these, those that found the way to the secondary chain full"`
 	ChainCompleted uint64 `json:"chain_completed" jsonschema:"selected records that went through the secondary chain"`
 	ChainRejected  uint64 `json:"chain_rejected" jsonschema:"selected records that the chain found of no interest after all"`
+	ChainRefused   uint64 `json:"chain_refused" jsonschema:"selected records that a function of the chain refused: its queue was full or too slow"`
+	ChainFailed    uint64 `json:"chain_failed" jsonschema:"selected records for which a function of the chain failed or hung"`
+	ChainUnended   uint64 `json:"chain_unended" jsonschema:"selected records still in the chain 2 s after their turn; selected is the sum of these, selected_lost, chain_completed, chain_rejected, chain_refused and chain_failed"`
 	ChainLate      uint64 `json:"chain_late" jsonschema:"of chain_completed, those past the chain's own deadline"`
 
 	SampleRate  float64 `json:"sample_rate_per_s" jsonschema:"N_s: samples for updateModel per second, as asked for"`
 	Samples     uint64  `json:"samples" jsonschema:"samples that became invocations of updateModel and ended"`
-	SamplesLost uint64  `json:"samples_lost" jsonschema:"samples that found their way full, or were refused"`
+	SamplesLost uint64  `json:"samples_lost" jsonschema:"samples that did not: their way was full, they were refused, or they had not ended 2 s after their turn"`
+	Updates     uint64  `json:"update_invocations" jsonschema:"invocations of updateModel in its account with the scheduler; as many as samples"`
 	Swaps       uint64  `json:"swaps" jsonschema:"how often new weights were swapped in while the network ran"`
 	Retrained   uint64  `json:"retrained" jsonschema:"of these, those that updateModel had retrained because the detector drifted"`
 
-	Met     bool    `json:"met" jsonschema:"the paper's rule: all rates held, and nothing past the limit"`
-	Machine Machine `json:"machine" jsonschema:"the machine, and what limits it"`
+	Met     bool     `json:"met" jsonschema:"the paper's rule: all rates held, and nothing past the limit"`
+	Unmet   []string `json:"unmet,omitempty" jsonschema:"why it is not met"`
+	Machine Machine  `json:"machine" jsonschema:"the machine, and what limits it"`
 }
 
 // Within are shares, 0 to 1.

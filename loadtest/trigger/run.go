@@ -68,11 +68,12 @@ type run struct {
 	network, empty stream.Stats
 	parts          []Part
 
-	completed, rejected, chainLate uint64 // events in the chain
-	swaps, retrained               uint64
-	instructions                   string
-	refused                        string // why the contract was not admitted
-	failures                       []string
+	chain            chainCounts
+	updates          uint64 // invocations of updateModel by its account
+	swaps, retrained uint64
+	instructions     string
+	refused          string // why the contract was not admitted
+	failures         []string
 }
 
 // Progress is what a test says while it runs.
@@ -108,12 +109,11 @@ func (r *run) prepare() error {
 	if r.work, err = open(&r.spec); err != nil {
 		return err
 	}
-	pollers := r.spec.Cores
 	var count int
-	count, r.fits = readCaches("/", r.core(0)).records(r.spec.Place, stream.Stride(r.work.shape.Size), pollers, max(len(r.cores), 1))
-	r.note("%s: %d operations for %d bytes; %d records (%s) for each of %d %s pollers",
-		r.work.name, r.work.shape.Operations(), r.work.shape.Size, count, r.fits, pollers, r.spec.Pace)
-	for i := range pollers {
+	count, r.fits = readCaches("/", r.core(0)).records(r.spec.Place, stream.Stride(r.work.shape.Size), r.spec.Cores, max(len(r.cores), 1))
+	r.note("%s: %d operations for %d bytes; %d records (%s) for each of %s",
+		r.work.name, r.work.shape.Operations(), r.work.shape.Size, count, r.fits, pollers(r.spec.Cores, string(r.spec.Pace)))
+	for i := range r.spec.Cores {
 		arena, err := stream.NewArena(count, r.work.shape.Size)
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (r *run) prepare() error {
 		r.work.fill(arena, r.spec.Seed+uint64(i))
 	}
 	r.work.setThresholds(r.arenas, r.spec.Select)
-	r.scheduler = scheduler(pollers)
+	r.scheduler = scheduler(r.spec.Cores)
 	runtime.GC()
 	r.machine = report.ReadMachine()
 	return nil
@@ -271,13 +271,38 @@ func (r *run) settleOutlets(f *deployed) (chain uint64) {
 			break
 		}
 	}
-	r.completed += s.ChainCompleted
-	r.rejected += s.Chain[1].Rejected
-	r.chainLate += s.ChainLate
+	r.chain.add(s)
+	r.updates += r.updatesByAccount()
 	r.swaps += s.Update.Version - 1
 	r.retrained += s.Update.Swapped
 	r.instructions = s.Instructions
 	return s.ChainCompleted
+}
+
+// chainCounts is what became of the events that were selected.
+type chainCounts struct{ completed, rejected, refused, failed, unended, late uint64 }
+
+func (c *chainCounts) add(s *trigger.Stats) {
+	c.completed += s.ChainCompleted
+	c.late += s.ChainLate
+	c.unended += s.ChainUnderWay
+	c.refused += s.Inference.SelectedRefused
+	for _, stage := range s.Chain {
+		c.rejected += stage.Rejected
+		c.refused += stage.Refused + stage.TooLate
+		c.failed += stage.Failed
+	}
+}
+
+// updatesByAccount is what the scheduler says of updateModel, beside what the stream
+// counts: each sample is to be an invocation.
+func (r *run) updatesByAccount() uint64 {
+	for _, account := range r.scheduler.Accounts().Functions {
+		if account.Name == trigger.UpdateName {
+			return account.Invocations
+		}
+	}
+	return 0
 }
 
 // swap swaps in the other network.

@@ -34,11 +34,14 @@ func TestARun(t *testing.T) {
 		t.Errorf("%d due, %g/s, %d missed, within %+v, latency %+v", r.Due, r.RatePerS, r.Missed, r.Within, r.LatencyNS)
 	}
 	// Selection, sampling and swapping were on, and what left is accounted for.
-	if r.Selected == 0 || r.ChainCompleted+r.ChainRejected+r.SelectedLost > r.Selected || r.ChainCompleted == 0 {
-		t.Errorf("%d selected, %d completed, %d rejected, %d lost", r.Selected, r.ChainCompleted, r.ChainRejected, r.SelectedLost)
+	if ended := r.SelectedLost + r.ChainCompleted + r.ChainRejected + r.ChainRefused + r.ChainFailed + r.ChainUnended; r.Selected == 0 || ended != r.Selected || r.ChainCompleted == 0 {
+		t.Errorf("%d selected, %d lost, %d completed, %d rejected, %d refused, %d failed, %d unended", r.Selected, r.SelectedLost, r.ChainCompleted, r.ChainRejected, r.ChainRefused, r.ChainFailed, r.ChainUnended)
 	}
-	if r.Samples == 0 || r.Swaps == 0 {
-		t.Errorf("%d samples, %d swaps", r.Samples, r.Swaps)
+	if r.Samples == 0 || r.Updates != r.Samples || r.Swaps == 0 {
+		t.Errorf("%d samples, %d invocations of updateModel, %d swaps", r.Samples, r.Updates, r.Swaps)
+	}
+	if r.Met != (len(r.Unmet) == 0) {
+		t.Errorf("met %v: %q", r.Met, r.Unmet)
 	}
 	empties := 0
 	for _, p := range r.Parts {
@@ -116,6 +119,8 @@ func TestAsManyAsCanBeDecided(t *testing.T) {
 }
 
 func TestARunThatIsCalledOff(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("TMPDIR", folder)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	spec := quiet()
@@ -123,6 +128,31 @@ func TestARunThatIsCalledOff(t *testing.T) {
 	_, err := Process(ctx, "", spec, func(Progress) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}
+
+// All rates held and nothing past the limit, or why not. No more samples come than
+// records, whatever was asked for.
+func TestWhatIsMet(t *testing.T) {
+	r := &run{spec: Spec{Rate: 30, SampleRate: 1000}}
+	all := Result{RatePerS: 30, DurationS: 5, Due: 150, Samples: 150, Selected: 9, ChainCompleted: 8, ChainRejected: 1}
+	for want, change := range map[string]func(*Result){
+		"":                                     func(*Result) {},
+		"29 /s decided of 30 /s":               func(r *Result) { r.RatePerS = 29 },
+		"3 of 150 records past the limit":      func(r *Result) { r.Missed = 3 },
+		"140 of 150 samples, 0 lost":           func(r *Result) { r.Samples = 140 },
+		"150 of 150 samples, 2 lost":           func(r *Result) { r.SamplesLost = 2 },
+		"2 of 9 selected records did not go":   func(r *Result) { r.ChainCompleted = 6 },
+		"2 lost; 9 of 9 selected records did ": func(r *Result) { r.SamplesLost, r.ChainCompleted, r.ChainRejected = 2, 0, 0 },
+	} {
+		changed := all
+		change(&changed)
+		if got := strings.Join(r.unmet(&changed), "; "); (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 
