@@ -14,6 +14,7 @@ import (
 
 	clusterv1 "github.com/starling-vr/starling/api/cluster/v1"
 	"github.com/starling-vr/starling/internal/config"
+	"github.com/starling-vr/starling/invoke"
 )
 
 func functionsCommand() *cobra.Command {
@@ -179,7 +180,7 @@ func (s *seenFunctions) describe(to io.Writer, name string) error {
 // workflow is enough.
 func noFunction(name string, known []string) error {
 	for _, k := range known {
-		if strings.HasSuffix(k, "."+name) {
+		if strings.HasSuffix(k, "."+name) || strings.HasSuffix(k, "/"+name) {
 			return fmt.Errorf("no process runs a function %q; did you mean %q?", name, k)
 		}
 	}
@@ -196,7 +197,11 @@ func (s *seenFunctions) describeOne(w io.Writer, f *clusterv1.FunctionStatus) {
 		line("  part of", "%s, which keeps cores and memory for it", f.PartOf)
 	}
 	line("  contract", "%s, burst %d, at most %g%% late", contract(c), c.GetBurst(), 100*c.GetMissTarget())
-	line("  a run", "takes %s (99th percentile), %d bytes", runTime(c), c.GetMemory())
+	takes := runTime(c) + " (99th percentile)"
+	if f.Shape == invoke.Stream.String() {
+		takes = runTime(c) + " a record in full batches"
+	}
+	line("  a run", "takes %s, %d bytes", takes, c.GetMemory())
 	line("  now", "%.1f runs/s, %.1f misses/s, %.1f refusals/s; %d wait, %d run", s.rate(f, (*clusterv1.FunctionStatus).GetInvocations),
 		s.rate(f, (*clusterv1.FunctionStatus).GetMisses), s.rate(f, refusals), f.Waiting, f.Running)
 	line("  submitted", "%d, of them %d within the guarantee", f.Submitted, f.Guaranteed)

@@ -107,8 +107,8 @@ func TestTheListFitsTheTerminal(t *testing.T) {
 }
 
 func TestAFunctionIsKnownByItsNameInTheWorkflow(t *testing.T) {
-	known := []string{"annotate.moderation", "speak"}
-	for name, want := range map[string]string{"moderation": `did you mean "annotate.moderation"?`, "speek": `did you mean "speak"?`, "tion": "functions list"} {
+	known := []string{"annotate.default/parse", "annotate.moderation", "speak"}
+	for name, want := range map[string]string{"moderation": `did you mean "annotate.moderation"?`, "parse": `did you mean "annotate.default/parse"?`, "speek": `did you mean "speak"?`, "tion": "functions list"} {
 		if got := noFunction(name, known).Error(); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", name, got)
 		}

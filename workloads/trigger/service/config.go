@@ -28,8 +28,8 @@ type Config struct {
 	Deadline     time.Duration `toml:"deadline" default:"10ms" doc:"From when a record is due to its decision (L_t). A yielding poller in a process with other roles holds milliseconds; microseconds and less need pinned pollers, in a process of role trigger alone, on cores that nothing else runs on."`
 	MissTarget   float64       `toml:"miss_target" default:"0.01" doc:"Tolerated share (0..1) of the records that are decided later."`
 	Pollers      int           `toml:"pollers" default:"1" doc:"Goroutines that decide, each with a thread of its own."`
-	Pace         string        `toml:"pace" default:"yielding" doc:"yielding: a poller sleeps until shortly before a record is due, which takes some 7 % of a core at 100 records/s; from about 500/s on it takes all of a core that others leave. pinned: it has a core for itself and never leaves it."`
-	Nice         int           `toml:"nice" default:"0" doc:"Niceness of the pollers' threads, -20 to 19 (Linux); below 0 needs the right to. 10 for a yielding poller of 500 records/s or more beside actions: it hardly ever sleeps."`
+	Pace         string        `toml:"pace" default:"yielding" doc:"yielding: a poller sleeps until a record is due, or a third of the deadline longer so that one wake-up serves several; with the default deadline that takes some 4 % of a core at 100 to 1,000 records/s, with deadlines of microseconds all of a core that others leave. pinned: it has a core for itself and never leaves it."`
+	Nice         int           `toml:"nice" default:"0" doc:"Niceness of the pollers' threads, -20 to 19 (Linux); below 0 needs the right to. 10 for a yielding poller beside actions that hardly ever sleeps, because its deadline is short."`
 	Instructions string        `toml:"instructions" default:"" doc:"Kernels for these instructions: vnni, avx2 or go. Empty: the fastest that the machine has and that decides as go does."`
 	LeastEnergy  float64       `toml:"least_energy" default:"0" doc:"GeV that a selected event must have to be kept."`
 	Signals      float64       `toml:"signals" default:"0.001" doc:"Share (0..1) of the simulated events that are no background."`
