@@ -28,7 +28,7 @@ type GRPC struct {
 	spec   *Spec
 	answer func(int, *Answer)
 	calls  []*call
-	next   int
+	turns  turns
 }
 
 // call is a connection with its stream.
@@ -39,12 +39,7 @@ type call struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	made   prepared
-
-	mu     sync.Mutex
-	more   *sync.Cond
-	queue  []int // numbers of documents to send
-	ending bool
-	broken error
+	outbox *outbox
 }
 
 // Name implements Target.
@@ -52,7 +47,7 @@ func (g *GRPC) Name() string { return "grpc" }
 
 // Begin implements Target.
 func (g *GRPC) Begin(ctx context.Context, spec *Spec, answered func(int, *Answer)) error {
-	g.spec, g.answer, g.calls, g.next = spec, answered, nil, 0
+	g.spec, g.answer, g.calls, g.turns = spec, answered, nil, turns{}
 	for range g.connections() {
 		c, err := g.open(ctx)
 		if err != nil {
@@ -60,6 +55,7 @@ func (g *GRPC) Begin(ctx context.Context, spec *Spec, answered func(int, *Answer
 		}
 		c.made = prepare(spec, len(g.calls), g.connections(), spec.appendRequest)
 		g.calls = append(g.calls, c)
+		g.turns.of = append(g.turns.of, c.outbox)
 		c.done.Go(c.write)
 		c.done.Go(c.read)
 	}
@@ -84,8 +80,7 @@ func (g *GRPC) open(ctx context.Context) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &call{target: g, conn: conn}
-	c.more = sync.NewCond(&c.mu)
+	c := &call{target: g, conn: conn, outbox: newOutbox()}
 	ctx, c.cancel = context.WithCancel(ctx)
 	if g.Token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+g.Token)
@@ -99,28 +94,14 @@ func (g *GRPC) open(ctx context.Context) (*call, error) {
 }
 
 // Send implements Target: connections take turns.
-func (g *GRPC) Send(from, to int) {
-	for number := from; number < to; number++ {
-		c := g.calls[g.next%len(g.calls)]
-		g.next++
-		c.mu.Lock()
-		c.queue = append(c.queue, number)
-		c.mu.Unlock()
-	}
-	for i := range min(to-from, len(g.calls)) {
-		g.calls[(g.next-1-i)%len(g.calls)].more.Signal()
-	}
-}
+func (g *GRPC) Send(from, to int) { g.turns.send(from, to) }
 
 // End implements Target. The server ends its answers after the last document; who does
 // not is cut off.
 func (g *GRPC) End() error {
 	var errs []error
 	for _, c := range g.calls {
-		c.mu.Lock()
-		c.ending = true
-		c.mu.Unlock()
-		c.more.Signal()
+		c.outbox.end()
 	}
 	cut := time.AfterFunc(2*time.Second, func() {
 		for _, c := range g.calls {
@@ -130,7 +111,7 @@ func (g *GRPC) End() error {
 	for _, c := range g.calls {
 		c.done.Wait()
 		c.cancel()
-		errs = append(errs, c.broken, c.conn.Close())
+		errs = append(errs, c.outbox.err(), c.conn.Close())
 	}
 	cut.Stop()
 	g.calls = nil
@@ -142,12 +123,8 @@ func (g *GRPC) Usage(ctx context.Context) (Usage, error) { return g.Door.usage(c
 
 // fail notes why the stream is of no more use.
 func (c *call) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.broken == nil && !c.ending {
-		c.broken = err
+	if c.outbox.fail(err) {
 		c.cancel()
-		c.more.Signal()
 	}
 }
 
@@ -155,17 +132,11 @@ func (c *call) fail(err error) {
 func (c *call) write() {
 	var numbers []int
 	for {
-		c.mu.Lock()
-		for len(c.queue) == 0 && !c.ending && c.broken == nil {
-			c.more.Wait()
-		}
-		numbers, c.queue = append(numbers[:0], c.queue...), c.queue[:0]
-		ending, broken := c.ending && len(numbers) == 0, c.broken != nil
-		c.mu.Unlock()
-		if broken {
+		var open bool
+		if numbers, open = c.outbox.take(numbers); !open {
 			return
 		}
-		if ending {
+		if len(numbers) == 0 {
 			_ = c.stream.CloseSend()
 			return
 		}

@@ -27,7 +27,7 @@ type Stream struct {
 	Door
 
 	lines  []*line
-	next   int
+	turns  turns
 	answer func(int, *Answer)
 	spec   *Spec
 }
@@ -39,12 +39,7 @@ type line struct {
 	host   string
 	done   sync.WaitGroup
 	made   prepared
-
-	mu     sync.Mutex
-	more   *sync.Cond
-	queue  []int // numbers of documents to send
-	ending bool
-	broken error
+	outbox *outbox
 }
 
 // Name implements Target.
@@ -52,16 +47,16 @@ func (s *Stream) Name() string { return "stream" }
 
 // Begin implements Target.
 func (s *Stream) Begin(_ context.Context, spec *Spec, answered func(int, *Answer)) error {
-	s.spec, s.answer, s.lines, s.next = spec, answered, nil, 0
+	s.spec, s.answer, s.lines, s.turns = spec, answered, nil, turns{}
 	for range s.connections() {
 		conn, host, err := s.dial()
 		if err != nil {
 			return errors.Join(err, s.End())
 		}
-		l := &line{stream: s, conn: conn, host: host}
+		l := &line{stream: s, conn: conn, host: host, outbox: newOutbox()}
 		l.made = prepare(spec, len(s.lines), s.connections(), spec.appendDocument)
-		l.more = sync.NewCond(&l.mu)
 		s.lines = append(s.lines, l)
+		s.turns.of = append(s.turns.of, l.outbox)
 		l.done.Go(l.write)
 		l.done.Go(l.read)
 	}
@@ -69,27 +64,13 @@ func (s *Stream) Begin(_ context.Context, spec *Spec, answered func(int, *Answer
 }
 
 // Send implements Target: connections take turns.
-func (s *Stream) Send(from, to int) {
-	for number := from; number < to; number++ {
-		l := s.lines[s.next%len(s.lines)]
-		s.next++
-		l.mu.Lock()
-		l.queue = append(l.queue, number)
-		l.mu.Unlock()
-	}
-	for i := range min(to-from, len(s.lines)) {
-		s.lines[(s.next-1-i)%len(s.lines)].more.Signal()
-	}
-}
+func (s *Stream) Send(from, to int) { s.turns.send(from, to) }
 
 // End implements Target.
 func (s *Stream) End() error {
 	var errs []error
 	for _, l := range s.lines {
-		l.mu.Lock()
-		l.ending = true
-		l.mu.Unlock()
-		l.more.Signal()
+		l.outbox.end()
 		// The server ends its answer after the last line; who does not is cut off.
 		errs = append(errs, l.conn.SetDeadline(time.Now().Add(2*time.Second)))
 	}
@@ -98,7 +79,7 @@ func (s *Stream) End() error {
 		if err := l.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
-		errs = append(errs, l.broken)
+		errs = append(errs, l.outbox.err())
 	}
 	s.lines = nil
 	return errors.Join(errs...)
@@ -125,10 +106,7 @@ func (d *Door) usage(ctx context.Context) (Usage, error) {
 
 // fail notes why the connection is of no more use. What was sent on it is lost.
 func (l *line) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.broken == nil && !l.ending {
-		l.broken = err
+	if l.outbox.fail(err) {
 		_ = l.conn.Close()
 	}
 }
@@ -147,26 +125,18 @@ func (l *line) write() {
 	var numbers []int
 	var body, chunk []byte
 	for {
-		l.mu.Lock()
-		for len(l.queue) == 0 && !l.ending && l.broken == nil {
-			l.more.Wait()
-		}
-		numbers, l.queue = append(numbers[:0], l.queue...), l.queue[:0]
-		ending := l.ending && len(numbers) == 0
-		broken := l.broken != nil
-		l.mu.Unlock()
-		if broken {
+		var open bool
+		if numbers, open = l.outbox.take(numbers); !open {
 			return
 		}
-		if ending {
+		if len(numbers) == 0 {
 			_, _ = io.WriteString(l.conn, "0\r\n\r\n")
 			return
 		}
-		for len(numbers) > 0 {
+		for sent := 0; sent < len(numbers); {
 			body = body[:0]
-			for len(numbers) > 0 && len(body) < chunkSize {
-				body = append(l.made.append(body, numbers[0]), '\n')
-				numbers = numbers[1:]
+			for ; sent < len(numbers) && len(body) < chunkSize; sent++ {
+				body = append(l.made.append(body, numbers[sent]), '\n')
 			}
 			chunk = strconv.AppendInt(chunk[:0], int64(len(body)), 16)
 			chunk = append(append(append(chunk, '\r', '\n'), body...), '\r', '\n')
@@ -189,10 +159,8 @@ func (l *line) read() {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-		l.mu.Lock()
-		l.ending = false // no way to end
-		l.mu.Unlock()
-		l.fail(fmt.Errorf("the server answers %s: %s", response.Status, bytes.TrimSpace(text)))
+		l.outbox.refuse(fmt.Errorf("the server answers %s: %s", response.Status, bytes.TrimSpace(text)))
+		_ = l.conn.Close()
 		return
 	}
 	lines := bufio.NewScanner(response.Body)
