@@ -36,6 +36,7 @@ type Service struct {
 	way         way
 	yielded     atomic.Int64 // when a worker last let others run, an invoke.Instant
 	requests    sync.Pool
+	sheets      sync.Pool // of *sheet
 	streams     atomic.Int64
 	seed        maphash.Seed
 	grpc        *grpc.Server
@@ -144,6 +145,34 @@ type request struct {
 	stream *stream       // of requests of an HTTP stream
 	done   chan *Problem // of those that wait
 	answer []byte        // as JSON, once encode was called
+	sheet  *sheet        // that answer is written on
+}
+
+// sheet is room for an answer. Requests that wait have none, so that a worker writes where
+// it wrote the answer before, which is in its cache.
+type sheet struct{ room []byte }
+
+// paper gives room for the answer.
+func (r *request) paper() []byte {
+	if r.sheet == nil {
+		var ok bool
+		if r.sheet, ok = r.service.sheets.Get().(*sheet); !ok {
+			r.sheet = &sheet{}
+		}
+	}
+	return r.sheet.room[:0]
+}
+
+// forget gives the room for the answer back.
+func (r *request) forget() {
+	if r.sheet == nil {
+		return
+	}
+	if cap(r.answer) <= keepAtMost {
+		r.sheet.room = r.answer[:0]
+		r.service.sheets.Put(r.sheet)
+	}
+	r.answer, r.sheet = nil, nil
 }
 
 func (s *Service) newRequest() *request {
@@ -161,8 +190,9 @@ func (r *request) release() {
 		return // a function that hangs may still write into it
 	}
 	j.Clear()
-	r.flow, r.include, r.store, r.line, r.stamped, r.end, r.stream, r.answer = nil, include{}, false, 0, false, nil, nil, r.answer[:0]
-	if cap(j.Room)+cap(r.answer) <= keepAtMost {
+	r.forget()
+	r.flow, r.include, r.store, r.line, r.stamped, r.end, r.stream = nil, include{}, false, 0, false, nil, nil
+	if cap(j.Room) <= keepAtMost {
 		r.service.requests.Put(r)
 	}
 }
@@ -250,10 +280,10 @@ func finished(run *workflow.Run[pipeline.Job]) {
 
 // encode writes the request's answer to r.answer, unless it is there.
 func (r *request) encode(p *Problem) {
-	b := r.answer[:0]
 	if len(r.answer) > 0 {
 		return
 	}
+	b := r.paper()
 	var refused bool
 	if p != nil {
 		_, refused = r.job.Run.Err().(*workflow.Refusal)

@@ -183,7 +183,7 @@ func (st *stream) take(r *request, line []byte) {
 	if r.flow != nil {
 		name = r.flow.Name
 	}
-	r.answer = appendRefusal(r.answer[:0], r.job.ID, name, r.line, p)
+	r.answer = appendRefusal(r.paper(), r.job.ID, name, r.line, p)
 	st.answer(r.answer)
 	r.release()
 }
