@@ -52,6 +52,10 @@ func annotateTrainCommand() *cobra.Command {
 }
 
 func (o *trainOptions) run(cmd *cobra.Command) error {
+	// Before the minute that training takes.
+	if folder, err := os.Stat(o.out); err != nil || !folder.IsDir() {
+		return fmt.Errorf("--out %s: there is no such folder", o.out)
+	}
 	began := time.Now()
 	o.training.Progress = func(step string) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%7.1f s  %s\n", time.Since(began).Seconds(), step)
@@ -139,7 +143,11 @@ func (o *evaluateOptions) open() (*model.Models, error) {
 	if err != nil {
 		return nil, err
 	}
-	return model.Open(file)
+	m, err := model.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.models, err)
+	}
+	return m, nil
 }
 
 func writeScores(out io.Writer, s *training.Scores) error {

@@ -34,9 +34,15 @@ type Set struct {
 
 // NoVectorError says of a topic that nothing in it has a vector: it cannot be told
 // from others.
-type NoVectorError struct{ Topic string }
+type NoVectorError struct {
+	Topic string
+	Empty bool // there is nothing in it
+}
 
 func (e *NoVectorError) Error() string {
+	if e.Empty {
+		return fmt.Sprintf("topic %q: give it words, examples or both", e.Topic)
+	}
 	return fmt.Sprintf("topic %q: none of its words and examples is known to the model", e.Topic)
 }
 
@@ -56,7 +62,7 @@ func New(vectors *embedding.Vectors, definitions []Definition) (*Set, error) {
 		}
 		v, ok := centre(vectors, d)
 		if !ok {
-			all = append(all, &NoVectorError{Topic: d.Name})
+			all = append(all, &NoVectorError{Topic: d.Name, Empty: len(d.Words)+len(d.Examples) == 0})
 		}
 		if d.Threshold == 0 {
 			d.Threshold = DefaultThreshold

@@ -72,7 +72,10 @@ func TestTopicsOfWordsAndOfExamples(t *testing.T) {
 func TestDefinitionsThatAreRefused(t *testing.T) {
 	_, e := plane(t)
 	var none *NoVectorError
-	if _, err := New(e, []Definition{{Name: "void", Words: []string{"unheard-of"}}}); !errors.As(err, &none) || none.Topic != "void" {
+	if _, err := New(e, []Definition{{Name: "void", Words: []string{"unheard-of"}}}); !errors.As(err, &none) || none.Topic != "void" || none.Empty {
+		t.Errorf("error %v", err)
+	}
+	if _, err := New(e, []Definition{{Name: "bare"}}); !errors.As(err, &none) || !none.Empty || none.Topic != "bare" {
 		t.Errorf("error %v", err)
 	}
 	for _, d := range [][]Definition{

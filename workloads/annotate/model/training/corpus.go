@@ -21,6 +21,24 @@ import (
 // describes their formats. Each file may have .gz behind its name.
 type Corpus struct{ Folder string }
 
+// require says which of some files the folder has not.
+func (c Corpus) require(names ...string) error {
+	var missing []string
+	for _, name := range names {
+		err := c.with(name, func(io.Reader) error { return nil })
+		if errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, name)
+		} else if err != nil {
+			return err
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("%s has no %s (nor with .gz behind it): docs/reference/models.md says what they hold: %w",
+		c.Folder, strings.Join(missing, ", "), fs.ErrNotExist)
+}
+
 // with opens the file of a name, or of the name with .gz behind it.
 func (c Corpus) with(name string, use func(io.Reader) error) error {
 	f, err := os.Open(filepath.Join(c.Folder, name))

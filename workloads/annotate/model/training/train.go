@@ -99,6 +99,13 @@ func (t *training) random(part uint64) *rand.Rand {
 }
 
 func (t *training) read() (err error) {
+	required := []string{vectorsName, taggedTrain, namedWikipedia, reviewsName}
+	if !t.options.HoldOut {
+		required = append(required, taggedDev, namedDev)
+	}
+	if err := t.corpus.require(required...); err != nil {
+		return err
+	}
 	t.tell("reading " + t.corpus.Folder)
 	if t.vectors, err = t.corpus.Vectors(vectorsName, listedWords); err != nil {
 		return err
