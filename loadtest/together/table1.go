@@ -1,10 +1,13 @@
 package together
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/starling-vr/starling/loadtest/annotate"
@@ -39,7 +42,7 @@ type Row struct {
 	Within       float64 `json:"within" jsonschema:"share of the invocations due that were in time, at the rate reached"`
 	WithinFloor  float64 `json:"within_floor,omitempty" jsonschema:"of the trigger: the share that a function that does nothing had in time in the same run"`
 	Met          bool    `json:"met" jsonschema:"the required rate was reached in time"`
-	Limits       string  `json:"limits,omitempty" jsonschema:"what of this machine limits it"`
+	Limits       string  `json:"limits,omitempty" jsonschema:"what of this machine limits it; of a search that found no rate, what it tried at the lowest"`
 	ScalesWith   string  `json:"scales_with" jsonschema:"the table's third column"`
 	Sweep        []Point `json:"sweep,omitempty" jsonschema:"runs with more and more of that"`
 }
@@ -92,9 +95,7 @@ func triggerRow(ctx context.Context, r *Runner, o TableOptions, t *Table) (Row, 
 	}
 	t.Machine = found.Machine.Machine
 	row.ReachedPerS, row.Within, row.WithinFloor, row.Met = found.RatePerS, found.InLimit, found.EmptyLimit, found.Met
-	if len(found.Machine.Limits) > 0 {
-		row.Limits = found.Machine.Limits[0]
-	}
+	row.Limits = strings.Join(found.Machine.Limits, "; ")
 	return row, nil
 }
 
@@ -110,6 +111,11 @@ func actionsRow(ctx context.Context, r *Runner, o TableOptions, _ *Table) (Row, 
 		return row, err
 	}
 	row.ReachedPerS = limit.RatePerS
+	var tries []tried
+	for _, t := range limit.Tries {
+		tries = append(tries, tried{t.OfferedPerS, t.MissRate})
+	}
+	row.explain(limit.Found, tries)
 	var expected, missed int64
 	for i := range limit.Runs {
 		expected, missed = expected+limit.Runs[i].DeliveriesExpected, missed+limit.Runs[i].DeliveriesMissed
@@ -127,6 +133,18 @@ func actionsRow(ctx context.Context, r *Runner, o TableOptions, _ *Table) (Row, 
 		row.Sweep = append(row.Sweep, pointOf(&runs[i]))
 	}
 	return row, err
+}
+
+// tried is a run of a search for a limit.
+type tried struct{ perS, missed float64 }
+
+// explain says of a search that found nothing what it tried at the lowest.
+func (r *Row) explain(found bool, tries []tried) {
+	if found || len(tries) == 0 {
+		return
+	}
+	lowest := slices.MinFunc(tries, func(a, b tried) int { return cmp.Compare(a.perS, b.perS) })
+	r.Limits = fmt.Sprintf("no rate held: at %s, the lowest of %d tried, %.2f %% missed", perSecond(lowest.perS), len(tries), 100*lowest.missed)
 }
 
 // runList is how runs are written: several as an array, one by itself.
@@ -173,6 +191,11 @@ func annotationRow(ctx context.Context, r *Runner, o TableOptions, _ *Table) (Ro
 		return row, err
 	}
 	row.ReachedPerS = limit.RatePerS
+	var tries []tried
+	for _, t := range limit.Tries {
+		tries = append(tries, tried{t.OfferedPerS, t.LateFraction})
+	}
+	row.explain(limit.Found, tries)
 	var documents, inTime int64
 	for i := range limit.Runs {
 		documents, inTime = documents+limit.Runs[i].Documents, inTime+limit.Runs[i].InTime

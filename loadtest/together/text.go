@@ -39,6 +39,9 @@ func (t *Table) Write(out io.Writer) error {
 }
 
 func (r *Row) inTime() string {
+	if r.ReachedPerS == 0 {
+		return "-"
+	}
 	text := fmt.Sprintf("%.2f %%", 100*r.Within)
 	if r.WithinFloor > 0 {
 		text += fmt.Sprintf(" (empty loop %.2f %%)", 100*r.WithinFloor)

@@ -53,7 +53,7 @@ func tester(arguments []string) int {
 	switch {
 	case arguments[1] == "trigger":
 		r := trigger.Result{RatePerS: 39.9e6, InLimit: 0.9, EmptyLimit: 0.95}
-		r.Machine.Limits = []string{"no VNNI"}
+		r.Machine.Limits = []string{"no VNNI", "2 cores"}
 		if value("--poller") == "yielding" {
 			// The first turn and the last lie outside of what was measured of the actions.
 			r.Started = began.Add(-2 * time.Second)
@@ -66,6 +66,10 @@ func tester(arguments []string) int {
 		result = r
 	case arguments[1] == "sweep":
 		result = []report.Run{run, run}
+	case has("--find-limit") && mode == "slow" && arguments[1] == "crowd":
+		result = report.Limit{Tries: []report.Try{{OfferedPerS: 1000, MissRate: 0.4}, {OfferedPerS: 62, MissRate: 0.031}}}
+	case has("--find-limit") && mode == "slow":
+		result = annotate.Limit{Tries: []annotate.Result{{OfferedPerS: 250, LateFraction: 0.02}}}
 	case has("--find-limit") && arguments[1] == "crowd":
 		limited := run
 		limited.DeliveriesExpected, limited.DeliveriesMissed = 1000, 7
@@ -125,7 +129,7 @@ func TestTable1(t *testing.T) {
 	for _, want := range []string{
 		"trigger     40 M/s    39.9 M/s  300ns hard  90.00 % (empty loop 95.00 %)  no   not applicable",
 		"actions     50 K/s    6000/s    15ms soft   99.30 %", "annotation  12 K/s    4000/s    100ms hard  99.90 %",
-		"trigger: no VNNI", "100 users", "32 functions, 8 workflows  10/s", "160", "120",
+		"trigger: no VNNI; 2 cores", "100 users", "32 functions, 8 workflows  10/s", "160", "120",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
@@ -133,6 +137,26 @@ func TestTable1(t *testing.T) {
 	}
 	checkJSON(t, table)
 	checkPictures(t, table, "table1.svg", "table1-actions.svg", "table1-annotation.svg")
+}
+
+// Where no rate held, the table says what was tried instead of nothing.
+func TestTable1OfASlowMachine(t *testing.T) {
+	r, _ := runner(t, "slow")
+	table, err := together.Table1(t.Context(), r, together.TableOptions{Duration: time.Second, Seeds: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := table.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"actions: no rate held: at 62/s, the lowest of 2 tried, 3.10 % missed", "annotation: no rate held: at 250/s, the lowest of 1 tried, 2.00 % missed",
+	} {
+		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "  0.00 %") {
+			t.Errorf("%q is not in\n%s", want, text.String())
+		}
+	}
 }
 
 func TestMix(t *testing.T) {
