@@ -20,7 +20,8 @@ const (
 // Latin and Cyrillic letters are told apart by their function words (after
 // Grefenstette, "Comparing two language identification schemes", 1995). A short text
 // in the letters A to Z without any of them, or with one alone that is a word of
-// English, too, counts as English, with a confidence of 0.3.
+// English, too, counts as English, with a confidence of 0.3; Russian and Ukrainian texts
+// without enough of them are known by their letters, with 0.5.
 func Identify(d *document.Document) {
 	script, share := scriptOf(d.Text)
 	switch script {
@@ -177,6 +178,35 @@ func byWords(d *document.Document, s script) document.Language {
 		return document.Language{Code: languages[best].code, Confidence: confidence(votes[best], votes[second])}
 	case short:
 		return document.Language{Code: "en", Confidence: 0.3}
+	case s == cyrillic:
+		return byLetters(d.Text)
+	}
+	return document.Language{Code: "und"}
+}
+
+// byLetters tells short texts in Cyrillic by letters that only one of the languages has:
+// ё, ы and э are Russian, є, і, ї and ґ Ukrainian. A text that has both, or letters that
+// neither has, is in another language.
+func byLetters(b []byte) document.Language {
+	russian, ukrainian := false, false
+	b = b[:min(len(b), sampledBytes)]
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		i += size
+		switch r = unicode.ToLower(r); {
+		case r == 'ё' || r == 'ы' || r == 'э':
+			russian = true
+		case r == 'є' || r == 'і' || r == 'ї' || r == 'ґ':
+			ukrainian = true
+		case r > 'я' && r < 0x530:
+			return document.Language{Code: "und"}
+		}
+	}
+	switch {
+	case russian && !ukrainian:
+		return document.Language{Code: "ru", Confidence: 0.5}
+	case ukrainian && !russian:
+		return document.Language{Code: "uk", Confidence: 0.5}
 	}
 	return document.Language{Code: "und"}
 }
