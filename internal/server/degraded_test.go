@@ -84,21 +84,24 @@ func TestAStopWithoutTheStoreIsStillAStop(t *testing.T) {
 	stop(t, s)
 }
 
-// await takes from a channel until something fits.
+// await takes from a channel until something fits. The time for which this process
+// itself stood still does not count.
 func await[T any](t *testing.T, from <-chan T, fits func(T) bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
-	for {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for left := 60; left > 0; {
 		select {
 		case got := <-from:
 			if fits(got) {
 				return
 			}
-		case <-limit:
-			var want T
-			t.Fatalf("no %T came that was waited for", want)
+		case <-second.C:
+			left--
 		}
 	}
+	var want T
+	t.Fatalf("no %T came that was waited for", want)
 }
 
 func TestAProcessThatStopsIsNotReady(t *testing.T) {

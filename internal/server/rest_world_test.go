@@ -125,7 +125,7 @@ func (w *restingWorld) begin(store redis.Config, set ...string) {
 	w.Server = start(w.t, append(append(servertest.Patient(),
 		"store.kind=redis", "store.durability="+string(store.Durability), "store.redis.interval="+apart, "store.redis.max_interval="+apart,
 		"store.redis.timeout=500ms", "owner.retain_logs=true", "owner.speed=100000", "owner.speed_burst=100000",
-		"gateway.message_rate=10000", "gateway.message_burst=10000"), set...)...)
+		"region.directory.death=5m", "region.directory.margin=30s", "region.directory.forget=1h", "gateway.message_rate=10000", "gateway.message_burst=10000"), set...)...)
 	w.CollectFrom(func(gateway redis.Feed) redis.Feed {
 		w.feed = &watchedFeed{Feed: gateway}
 		return w.feed
@@ -155,7 +155,7 @@ func (w *restingWorld) awake() {
 // play sets the players to work until the function is called, which returns when
 // they have all their outcomes.
 func (w *restingWorld) play() (rest func()) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithCancel(w.t.Context())
 	var stop atomic.Bool
 	for _, p := range w.players {
 		w.playing.Go(func() {
@@ -300,17 +300,17 @@ func (w *restingWorld) shards() world.ShardMap {
 	return world.ShardMap{Version: 1, CellResolution: 10, BaseResolution: 7}
 }
 
-// eventually waits for a condition.
+// eventually waits for a condition. The time for which this process itself stood still
+// does not count.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	limit := time.After(time.Minute)
-	look := time.NewTicker(2 * time.Millisecond)
+	const every = 2 * time.Millisecond
+	look := time.NewTicker(every)
 	defer look.Stop()
-	for !ok() {
-		select {
-		case <-look.C:
-		case <-limit:
+	for left := time.Minute; !ok(); left -= every {
+		if left <= 0 {
 			t.Fatalf("waited in vain for %s", what)
 		}
+		<-look.C
 	}
 }

@@ -78,7 +78,7 @@ func join(t *testing.T, s *server.Server, name string, options starling.Options)
 	options.Token = starling.StaticToken(token)
 	options.Start = starling.Geographic(25.0339, 121.5645, 0)
 	options.Ring = 1
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, err := starling.Dial(ctx, "ws://"+s.Address()+server.Endpoint, options)
 	if err != nil {
