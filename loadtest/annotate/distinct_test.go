@@ -18,11 +18,20 @@ import (
 // us-… are the means of the functions.
 func BenchmarkDistinct(b *testing.B) {
 	for _, n := range []int{1, 4, 16, 64, 256, 1024, 4096} {
-		b.Run(fmt.Sprintf("documents=%d", n), func(b *testing.B) { benchmarkDistinct(b, n) })
+		b.Run(fmt.Sprintf("documents=%d", n), func(b *testing.B) { benchmarkDistinct(b, n, 1) })
 	}
 }
 
-func benchmarkDistinct(b *testing.B, n int) {
+// BenchmarkJobs measures the same with 1,024 documents that take turns with 1 to 1,000
+// jobs, as those of a burst do that wait for each other: what a job holds of memory has left
+// the cache when it is its turn again.
+func BenchmarkJobs(b *testing.B) {
+	for _, n := range []int{1, 200, 1000} {
+		b.Run(fmt.Sprintf("jobs=%d", n), func(b *testing.B) { benchmarkDistinct(b, 1024, n) })
+	}
+}
+
+func benchmarkDistinct(b *testing.B, n, jobs int) {
 	scheduler := invoke.New(invoke.Config{Workers: 1})
 	b.Cleanup(func() { _ = scheduler.Close(context.Background()) })
 	p, err := pipeline.New(scheduler, pipeline.Options{})
@@ -38,10 +47,13 @@ func benchmarkDistinct(b *testing.B, n int) {
 		sources[i], html[i] = documents.Document(nil, uint64(i), 300, false)
 	}
 	flow := p.Workflow("default")
-	j := p.Get()
+	all := make([]*pipeline.Job, jobs)
+	for i := range all {
+		all[i] = p.Get()
+	}
 	number := 0
-	step := func() {
-		j.Clear()
+	step := func() *pipeline.Job {
+		j := all[number%jobs]
 		j.Source = sources[number%n]
 		if html[number%n] {
 			j.Format = document.HTML
@@ -51,15 +63,17 @@ func benchmarkDistinct(b *testing.B, n int) {
 			b.Fatal(err)
 		}
 		number++
+		j.Clear()
+		return j
 	}
-	for range min(n, 512) {
+	for range max(min(n, 512), 2*jobs) {
 		step()
 	}
 	took := make([]float64, flow.Flow.Len())
 	count := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		step()
+		j := step()
 		for i := range took {
 			took[i] += float64(j.Run.Took(i).Nanoseconds())
 		}
