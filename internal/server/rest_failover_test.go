@@ -34,6 +34,7 @@ func TestMastersDieWhilePollersRest(t *testing.T) {
 		}
 		before := w.open()
 		struck := w.feed.at(t, at, master.Kill)
+		w.awake()
 		rest := w.play()
 		struck()
 		w.serves(before)

@@ -51,6 +51,7 @@ func TestFaultsOfRedisWhilePollersRest(t *testing.T) {
 				w.join(4)
 				before := w.open()
 				struck := w.feed.at(t, at, func() error { return fault.begin(w) })
+				w.awake() // they may have rested since, and would not be told to again
 				rest := w.play()
 				struck()
 				w.awake()
