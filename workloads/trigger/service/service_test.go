@@ -179,7 +179,7 @@ func TestRefusals(t *testing.T) {
 		want   string
 	}{
 		"cores":    {func(c *Config) { c.Pace, c.Pollers = "pinned", 2 }, "TNN_inference 2 = "},
-		"rate":     {func(c *Config) { c.Rate = 1e8 }, "a record / 1 pollers"},
+		"rate":     {func(c *Config) { c.Network, c.Rate = "image-deep", 1e8 }, "a record / 1 pollers"},
 		"deadline": {func(c *Config) { c.Deadline = 1 }, "> deadline 1ns"},
 		"threads":  {func(c *Config) { c.Pollers = 64 }, "64 pollers + 1 for the rest of the process > GOMAXPROCS"},
 		"chain":    {func(c *Config) { c.Chain.Rate = 1e6 }, "measure_energy is not admitted"},
