@@ -93,7 +93,9 @@ const (
 	heldRate     = 0.99
 	mixLimit     = 3 * time.Microsecond
 	mixWarmup    = 6 * time.Second // all of them act before any of them is measured
-	probeRate    = 3000            // documents a second, more than there is room for
+	leastProbe   = 3000            // documents a second that are offered first, to find what there is room for
+	mostProbe    = 8 * leastProbe  // more, and the load tester alone would fill a small machine
+	probeFull    = 0.9             // of what is offered: who gets more may have room for more
 	probeTime    = 5 * time.Second
 	streetLambda = 10
 	mixTurn      = 500 * time.Millisecond // of the network, and half as long the empty loop's
@@ -116,13 +118,11 @@ const pollerNice = 10
 // mix with contracts and without.
 func RunMix(ctx context.Context, r *Runner, o MixOptions) (*Mix, error) {
 	m := &Mix{Format: MixFormat, Version: Version, Started: time.Now(), Command: o.Command}
-	probe := o
-	probe.Duration = probeTime
-	before, _, err := once(ctx, r, probe, probeRate, true, "probe")
+	room, err := findRoom(ctx, r, o)
 	if err != nil {
 		return nil, err
 	}
-	m.LeftPerS = max(0, before.Annotation.GoodputPerS-o.Guarantee)
+	m.LeftPerS = max(0, room-o.Guarantee)
 	offered := o.Guarantee + 2*m.LeftPerS
 	r.Tell(fmt.Sprintf("left over: %.0f documents/s beyond the guarantee; offered: %.0f/s", m.LeftPerS, offered))
 	with, machine, err := once(ctx, r, o, offered, true, "with")
@@ -135,6 +135,22 @@ func RunMix(ctx context.Context, r *Runner, o MixOptions) (*Mix, error) {
 	}
 	m.With, m.Without, m.Machine = with, without, machine
 	return m, nil
+}
+
+// findRoom gives the documents a second that there is room for beside the others, by
+// offering twice as many until they are too many.
+func findRoom(ctx context.Context, r *Runner, o MixOptions) (perS float64, err error) {
+	o.Duration = probeTime
+	for offered := float64(leastProbe); ; offered *= 2 {
+		found, _, err := once(ctx, r, o, offered, true, "probe")
+		if err != nil {
+			return 0, err
+		}
+		perS = max(perS, found.Annotation.GoodputPerS)
+		if found.Annotation.GoodputPerS < probeFull*offered || offered >= mostProbe {
+			return perS, nil
+		}
+	}
 }
 
 // once runs the three at once.

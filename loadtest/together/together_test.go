@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -78,6 +79,12 @@ func tester(arguments []string) int {
 		result = annotate.Limit{Found: true, RatePerS: 4000, Runs: []annotate.Result{{Documents: 1000, InTime: 999}}}
 	case arguments[1] == "annotate" && has("--synthetic"):
 		result = annotate.Result{OfferedPerS: 10, AchievedPerS: 9, LateFraction: 0.1, CPUUSPerDocument: &cpu}
+	case arguments[1] == "annotate" && mode == "roomy":
+		rate, err := strconv.ParseFloat(value("--rate"), 64)
+		if err != nil {
+			panic(err)
+		}
+		result = annotate.Result{OfferedPerS: rate, AchievedPerS: min(rate, 7000), Documents: 100, Duration: 1}
 	case arguments[1] == "annotate":
 		result = annotate.Result{OfferedPerS: 3000, AchievedPerS: 1200, Documents: 3000, Refused: 1700, Duration: 1, AdmittedLateFraction: 0.002}
 	default:
@@ -156,6 +163,27 @@ func TestTable1OfASlowMachine(t *testing.T) {
 		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "  0.00 %") {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}
+	}
+}
+
+// What a quick machine has room for is not taken for what was offered it first.
+func TestMixOfAQuickMachine(t *testing.T) {
+	r, told := runner(t, "roomy")
+	mix, err := together.RunMix(t.Context(), r, together.MixOptions{Duration: time.Second, Actions: 1000, Guarantee: 500, Trigger: 1e5, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mix.LeftPerS != 6500 || mix.With.Annotation.OfferedPerS != 13_500 || mix.Without.Annotation.OfferedPerS != 13_500 {
+		t.Errorf("left over: %v; offered: %v", mix.LeftPerS, mix.With.Annotation.OfferedPerS)
+	}
+	probes := 0
+	for _, line := range told() {
+		if strings.Contains(line, "annotate --self") && strings.Contains(line, "probe-") {
+			probes++
+		}
+	}
+	if probes != 3 { // 3,000, 6,000 and 12,000
+		t.Errorf("%d probes: %v", probes, told())
 	}
 }
 
