@@ -37,7 +37,9 @@ type controller struct {
 	senders  float64 // those who would send more than their share, in effect
 
 	// Without a limit.
-	standing int // windows in a row
+	standing int     // windows in a row
+	came     float64 // actions admitted in windows with old updates, of late
+	went     float64 // and those that got an outcome
 	queueing int
 	asked    int  // windows in which the load was asked for, in a row
 	known    Load // over the last of them
@@ -61,6 +63,7 @@ type controller struct {
 	unrefused  int
 	unimproved int
 	spare      int  // windows in a row in which processors had time to spare
+	settling   int  // windows in which who was told to wait does not show yet
 	leapt      int  // windows for which what goes wrong is taken for the leap's doing
 	grounded   bool // leaps were too much: the bottleneck is elsewhere
 }
@@ -115,6 +118,9 @@ const (
 	spareFor   = 2     // windows with time to spare after which the capacity leaps
 	leap       = 0.5   // growth in a window then
 	leapShows  = 5     // windows
+	idleGrowth = 0.25  // growth in a window, as part of the processors' idle time
+	reserve    = 0.15  // beyond this, which is idle where as much as possible is in time
+	settles    = 4     // windows after which those come back who were told to wait
 	noRefusals = 10    // windows without a refusal, then the limit ends
 
 	// Of what was carried when a limit began: if updates are still old at that, it
@@ -175,14 +181,14 @@ func (c *controller) watch(w *window) {
 	}
 	steep := c.young >= rememberedYoung && w.rate() > rises*c.good
 	if old := w.oldPart(); c.pause > 0 || old < oldCongested || old < oldStanding && !steep {
-		c.standing, c.asked, c.relieved = 0, 0, 0
+		c.standing, c.asked, c.relieved, c.came, c.went = 0, 0, 0, 0, 0
 		return
 	}
 	if !steep && c.awaitsRelief() {
 		return
 	}
 	c.ask()
-	if w.pace() > shrinks*w.rate() {
+	if c.passes(w, steep) {
 		c.standing = max(0, c.standing-passing)
 		return // it passes: what stood still goes on
 	}
@@ -203,6 +209,17 @@ func (c *controller) watch(w *window) {
 	} else {
 		c.cut(w)
 	}
+}
+
+// passes says that a queue gets shorter, because what stood still goes on. Outcomes
+// come in fits where a queue stands, so that is seen over all windows since it does;
+// but where more and more comes in each, only the last one counts.
+func (c *controller) passes(w *window, steep bool) bool {
+	c.came, c.went = c.came+w.admitted, c.went+w.answered
+	if steep {
+		return w.pace() > shrinks*w.rate()
+	}
+	return c.went > shrinks*c.came
 }
 
 // awaitsRelief says that less is about to be made of each action, and has been for
@@ -262,7 +279,7 @@ func (c *controller) begin(w *window, capacity float64) {
 	c.draining, c.falls = false, len(steps)-1
 	c.grounded = c.grounded && c.memory > 0
 	c.forget()
-	c.standing, c.queueing, c.asked = 0, 0, 0
+	c.standing, c.queueing, c.asked, c.came, c.went = 0, 0, 0, 0, 0
 	c.thin, c.stood, c.beyond, c.crowded, c.congested, c.unneeded, c.unrefused, c.unimproved = 0, 0, 0, 0, 0, 0, 0, 0
 	c.spare, c.leapt = 0, 0
 }
@@ -390,7 +407,7 @@ func (c *controller) cut(w *window) {
 }
 
 // forget takes from everybody what was saved: less is admitted at once.
-func (c *controller) forget() { c.limits++ }
+func (c *controller) forget() { c.limits, c.settling = c.limits+1, settles }
 
 // lower lowers the capacity, but hardly below what was carried in time a moment
 // ago: that updates are old then has another reason.
@@ -435,6 +452,9 @@ func (c *controller) grow(w *window) {
 		c.beyond++
 		by = beyond * float64(c.beyond)
 	}
+	if c.known.Known && !c.grounded {
+		by = max(by, idleGrowth*(c.known.Idle-reserve))
+	}
 	c.capacity *= 1 + min(fastest, max(slowest, by))
 }
 
@@ -442,7 +462,8 @@ func (c *controller) grow(w *window) {
 // known what is carried, leaves them idle.
 func (c *controller) lookForSpare() {
 	c.leapt = max(0, c.leapt-1)
-	if c.load().spare() {
+	c.known = c.load()
+	if c.known.spare() {
 		c.spare++
 	} else {
 		c.spare = 0
@@ -479,7 +500,8 @@ func (c *controller) hopeless(old float64) bool {
 // learnSenders renews how many senders use their share up: what was admitted
 // holds for that many.
 func (c *controller) learnSenders(w *window) {
-	if c.blind > 0 || w.refused == 0 || w.admitted < fewest {
+	c.settling = max(0, c.settling-1)
+	if c.settling > 0 || c.draining || c.blind > 0 || w.refused == 0 || w.admitted < fewest {
 		return
 	}
 	c.senders = max(1, c.senders+(w.rate()/c.share-c.senders)/3)

@@ -506,3 +506,57 @@ func TestGoodputInAFlashThatRises(t *testing.T) {
 		}
 	}
 }
+
+// What a disturbed second has taken for the most that can be carried is soon left
+// behind where the processors tell that there is more.
+func TestIdleProcessorsRaiseALimit(t *testing.T) {
+	const disturbed, usual = 1500, 4000
+	for seed := range uint64(5) {
+		p := &warming{fifo: fifo{capacity: disturbed, takes: 3 * time.Millisecond}, until: 4 * second, then: usual}
+		s := newSimulation(p, crowd(800, 2*usual/800), seed)
+		s.load.Idle = 0.02
+		s.run(4 * second)
+		if s.refusedPart(2*second, 4*second) < 0.5 {
+			t.Errorf("seed %d: hardly limited: nothing was tried", seed)
+		}
+		s.load.Idle = 0.38 // not so much that the limit leaps
+		s.run(2 * second)
+		if g := s.goodput(5*second+500*time.Millisecond, 6*second) / usual; g < 0.5 {
+			t.Errorf("seed %d: goodput %.2f of what is carried again for two seconds", seed, g)
+		}
+	}
+}
+
+// Where a queue stands outcomes come in fits. A window with more of them than actions
+// is none in which the queue passes.
+func TestOutcomesInFitsDoNotHideAQueue(t *testing.T) {
+	var all, old uint64
+	l := overload.New(overload.Config{
+		Ages: func() (uint64, uint64) { return all, old },
+		Load: func() overload.Load { return overload.Load{Known: true, Own: 0.6, Idle: 0.02} },
+	})
+	senders := make([]overload.Sender, 1000)
+	now := start
+	l.Tick(now)
+	waiting := 0
+	for window := range 10 {
+		now = now.Add(overload.WindowTime)
+		for i := range senders {
+			if _, ok := l.Admit(&senders[i], uint64(i), now); ok {
+				waiting++
+			}
+		}
+		told := min(waiting, 800+400*(window%2))
+		for i := range told {
+			l.Done(uint64(i))
+		}
+		waiting -= told
+		all += 1000
+		old += 1000
+		l.Tick(now)
+		if !math.IsInf(l.Share(), 1) {
+			return
+		}
+	}
+	t.Error("a second of old updates alone, and nobody is refused")
+}

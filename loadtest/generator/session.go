@@ -322,10 +322,10 @@ func (l *loop) sendable(c *client, a *act) bool {
 	return true
 }
 
-// giveUp drops refused actions whose deadline has passed: newer ones are better
-// than late ones, and sent one behind the other all would be late. If surely
-// nothing of the session is under way, what was refused has no effect and its
-// number is free for the next.
+// giveUp drops refused actions half of whose deadline has passed, since their update
+// would hardly be in time: newer ones are better than late ones, and sent one behind
+// the other all would be late. If surely nothing of the session is under way, what was
+// refused has no effect and its number is free for the next.
 func (l *loop) giveUp(c *client, now int64) {
 	for i := range c.queue {
 		if a := &c.queue[i]; a.pending || a.number != 0 && !a.safe {
@@ -334,7 +334,7 @@ func (l *loop) giveUp(c *client, now int64) {
 	}
 	for len(c.queue) > 0 {
 		a := &c.queue[0]
-		if a.function == spawn || a.function == leave || now-l.origin-a.due < int64(l.config.Deadline) {
+		if a.function == spawn || a.function == leave || now-l.origin-a.due < int64(l.config.Deadline)/2 {
 			return
 		}
 		l.ledger.refused(a.sequence, c.refusal) // those behind it, too, were told to wait
