@@ -16,9 +16,9 @@ import (
 type way struct{ learned atomic.Int64 }
 
 const (
-	// wayStep and wayShare: of a thousand sendings two may take longer than learned.
+	// wayStep and wayShare: of a thousand sendings one may take longer than learned.
 	wayStep  = time.Millisecond
-	wayShare = 0.002
+	wayShare = 0.001
 	// pollTime is how long bytes may lie in the socket of a process that is busy: Go's
 	// runtime looks for them at least so often.
 	pollTime = 10 * time.Millisecond
