@@ -74,9 +74,10 @@ const (
 	tooLong    = 0.3 // seconds above which a window is not judged: the machine stood still
 
 	// Shares of old updates in a window.
-	oldStanding  = 0.4 // a queue stands
-	oldCongested = 0.12
-	oldCalm      = 0.05
+	oldStanding  = 0.4  // a queue stands
+	oldSteep     = 0.12 // enough where what comes rises steeply
+	oldCongested = 0.04 // with a limit
+	oldCalm      = 0.015
 
 	// Windows in a row with a standing queue before a limit begins.
 	patienceSaturated = 4  // this process uses the processors up
@@ -180,7 +181,7 @@ func (c *controller) watch(w *window) {
 		return
 	}
 	steep := c.young >= rememberedYoung && w.rate() > rises*c.good
-	if old := w.oldPart(); c.pause > 0 || old < oldCongested || old < oldStanding && !steep {
+	if old := w.oldPart(); c.pause > 0 || old < oldSteep || old < oldStanding && !steep {
 		c.standing, c.asked, c.relieved, c.came, c.went = 0, 0, 0, 0, 0
 		return
 	}
